@@ -1,2 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! stub
+//! Grantway: a Wayland compositor for Xen that is itself the PV display backend.
+//!
+//! The modules are listed in the order in which data flows from a guest to a display; ARCHITECTURE.md
+//! draws the flow, and `tests/architecture.rs` enforces who may import whom.
+
+pub mod time;
+
+pub mod xen;
+
+pub mod displif;
+
+pub mod buffer;
+
+#[cfg(feature = "compositor")]
+pub mod scene;
+
+#[cfg(feature = "compositor")]
+pub mod frame;
+
+#[cfg(feature = "compositor")]
+pub mod backend;
+
+#[cfg(feature = "sim")]
+pub mod sim;

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Presentation: outputs, and frames on them. The rest of the product knows only this interface.
+//!
+//! A backend never calls up: what happens is returned or queued as an [`Event`]. No method blocks. After
+//! [`Commit::Submitted`] exactly one [`Event::Presented`] or [`Event::OutputRemoved`] follows for that
+//! output. A buffer is reported released exactly once, after its eviction.
+
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::buffer::memory::BufferMemory;
+use crate::scene::element::{BufferId, Frame, Pixmap};
+use crate::time::Time;
+
+/// Names an output while it is there; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutputId(pub u32);
+
+/// What is known of an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputInfo {
+    /// Its name.
+    pub id: OutputId,
+    /// The connector's name, such as `HDMI-A-1` or `headless-1`.
+    pub name: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Time between two frames; at least 1 ms.
+    pub refresh: Duration,
+}
+
+/// How a guest's pixels lie in its memory. Checked against the memory's length by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelLayout {
+    /// Pixels in a line.
+    pub width: u32,
+    /// Lines.
+    pub height: u32,
+    /// DRM format code.
+    pub fourcc: u32,
+    /// Bytes from a line to the next.
+    pub pitch: u32,
+    /// Bytes from the start of the memory to the first pixel.
+    pub offset: u32,
+}
+
+/// How a buffer reaches the display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportPath {
+    /// Sampled by the GPU from the dma-buf itself (EGLImage).
+    EglImage,
+    /// Sampled by the CPU (pixman) from the guest's pages in place.
+    InPlace,
+    /// Copied at every frame; the bytes are counted.
+    Copy,
+}
+
+impl ImportPath {
+    /// The name shown to the user.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EglImage => "egl-image",
+            Self::InPlace => "pixman-in-place",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// A buffer that can be named in frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Its name.
+    pub id: BufferId,
+    /// How it is read.
+    pub path: ImportPath,
+    /// Why this path, and why no better one; for the user.
+    pub reason: String,
+}
+
+/// Why a buffer can't be shown, in words for the user.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ImportRefused(pub String);
+
+/// What came of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The frame is on its way; [`Event::Presented`] will follow.
+    Submitted,
+    /// The frame looks like the last one; nothing was submitted, and no event follows.
+    NoDamage,
+    /// Nothing can be shown just now (paused, a frame still pending, output off); no event follows.
+    Skipped,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An output is there, at start too; also sent again with the same id when its mode changed.
+    OutputAdded(OutputInfo),
+    /// The output is gone, and with it the frame that was on its way.
+    OutputRemoved(OutputId),
+    /// The submitted frame is on the display.
+    Presented {
+        /// Where.
+        output: OutputId,
+        /// The display's own frame counter, or ours where it has none.
+        sequence: u64,
+        /// When the first line was shown.
+        time: Time,
+    },
+    /// Nothing in the backend holds the buffer's memory any longer.
+    BufferReleased(BufferId),
+    /// The session was switched away: commits are skipped until it is back, and every evicted buffer is
+    /// released at once.
+    Paused,
+    /// The session is back; all outputs need a new frame.
+    Resumed,
+}
+
+/// What the backends do.
+pub trait Presentation {
+    /// A short name for the user: `headless`, `kms`.
+    fn name(&self) -> &'static str;
+
+    /// The outputs that are there.
+    fn outputs(&self) -> Vec<OutputInfo>;
+
+    /// Makes a guest's buffer showable, by the best path.
+    ///
+    /// # Errors
+    /// [`ImportRefused`], when no path takes it.
+    fn import(&mut self, memory: Rc<BufferMemory>, layout: PixelLayout) -> Result<Imported, ImportRefused>;
+
+    /// Lets go of a buffer: it is in no later frame. [`Event::BufferReleased`] follows within two frames,
+    /// also when nothing is drawn any more, and at once when paused.
+    fn evict(&mut self, buffer: BufferId);
+
+    /// Shows the frame on the output. A buffer that is not known is left out.
+    fn commit(&mut self, output: OutputId, frame: &Frame) -> Commit;
+
+    /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
+    fn bytes_copied(&self, buffer: BufferId) -> u64;
+
+    /// What the output shows, as of the last submitted frame; opaque.
+    ///
+    /// # Errors
+    /// A sentence for the user: no such output, nothing shown yet, or the read-back failed.
+    fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String>;
+
+    /// Takes in what the kernel or the clock has for us. To be called when [`Presentation::poll_fd`] is
+    /// readable and when [`Presentation::deadline`] has come.
+    fn dispatch(&mut self, now: Time);
+
+    /// Moves what happened into `out`, in order.
+    fn take_events(&mut self, out: &mut Vec<Event>);
+
+    /// Becomes readable when [`Presentation::dispatch`] has something to do.
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// When [`Presentation::dispatch`] has to be called at the latest.
+    fn deadline(&self) -> Option<Time>;
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One output's picture as a list of elements: what the presentation backends are given.
+
+use std::rc::Rc;
+
+/// Names a guest buffer that a presentation backend has imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BufferId(pub u64);
+
+/// Names an element from frame to frame, so that only what changed is drawn again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElementId(pub u64);
+
+/// A rectangle in pixels of an output (origin top left, y down) or of a buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rect {
+    /// Left edge.
+    pub x: i32,
+    /// Top edge.
+    pub y: i32,
+    /// Width, at least 0.
+    pub width: i32,
+    /// Height, at least 0.
+    pub height: i32,
+}
+
+/// A colour, opaque, components 0..=255.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Color {
+    /// Red.
+    pub red: u8,
+    /// Green.
+    pub green: u8,
+    /// Blue.
+    pub blue: u8,
+}
+
+/// A picture made by us: a label, a cursor. Premultiplied ARGB8888, little-endian, tightly packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pixmap {
+    /// Pixels in a line.
+    pub width: u32,
+    /// Lines.
+    pub height: u32,
+    /// `width * height * 4` bytes.
+    pub pixels: Vec<u8>,
+}
+
+/// What an element shows.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A part of a guest's buffer. Always opaque, whatever its format says of alpha.
+    Buffer {
+        /// The buffer.
+        buffer: BufferId,
+        /// The part that is shown, in the buffer's pixels.
+        source: Rect,
+        /// Changes whenever the pixels may have changed.
+        version: u64,
+    },
+    /// One colour.
+    Solid(Color),
+    /// Our own picture; drawn again when the `Rc` is another one.
+    Pixmap(Rc<Pixmap>),
+}
+
+/// One thing to draw.
+#[derive(Clone, Debug)]
+pub struct Element {
+    /// Its name.
+    pub id: ElementId,
+    /// Where, in the output's pixels.
+    pub target: Rect,
+    /// What.
+    pub content: Content,
+}
+
+/// A whole picture of one output.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Front to back.
+    pub elements: Vec<Element>,
+    /// What shows where no element is.
+    pub background: Color,
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Access to the hypervisor, as the traits that our code calls, and the shared-memory protocols that are
+//! common to all PV devices. The system calls behind the traits live in [`sys`]; the simulator implements
+//! the same traits.
+
+use std::fmt;
+
+pub mod evtchn;
+pub mod grants;
+#[allow(unsafe_code, reason = "the one type through which guest memory is touched")]
+pub mod pages;
+pub mod store;
+
+/// Bytes in a page of the PV protocols, on every architecture.
+pub const PAGE_SIZE: usize = 4096;
+
+/// A domain's number. Reused by Xen after the domain is gone: bind long-lived state to the UUID too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DomId(pub u16);
+
+impl fmt::Display for DomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A grant reference: an index into the granting domain's grant table. 0 is reserved by Xen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrantRef(pub u32);
+
+impl fmt::Display for GrantRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An event channel port, local or remote as the context says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port(pub u32);
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
