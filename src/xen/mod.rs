@@ -5,11 +5,17 @@
 
 use std::fmt;
 
+pub mod event_page;
 pub mod evtchn;
+#[cfg(any(test, feature = "sim"))]
+#[allow(unsafe_code, reason = "heap pages stand in for granted ones")]
+pub mod front;
 pub mod grants;
 #[allow(unsafe_code, reason = "the one type through which guest memory is touched")]
 pub mod pages;
+pub mod ring;
 pub mod store;
+pub mod xenbus;
 
 /// Bytes in a page of the PV protocols, on every architecture.
 pub const PAGE_SIZE: usize = 4096;
