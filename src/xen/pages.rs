@@ -92,6 +92,18 @@ impl SharedPages {
         Ok(())
     }
 
+    /// Replaces a native-endian 32-bit word if it still is `current`; gives what it was.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`].
+    pub fn compare_exchange_u32(&self, offset: usize, current: u32, new: u32) -> Result<u32, OutOfBounds> {
+        let at = self.check(offset, 4, 4)?;
+        // SAFETY: as in load_u32.
+        let word = unsafe { AtomicU32::from_ptr(at.cast()) };
+        let was = word.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire);
+        Ok(was.unwrap_or_else(|was| was))
+    }
+
     /// Copies bytes out of the shared pages. A concurrent writer may tear them, so check only the copy.
     ///
     /// # Errors

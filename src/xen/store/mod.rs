@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! xenstore, without blocking: what is asked of it, and what comes back.
 
+mod client;
+mod job;
+pub mod wire;
+
 use std::collections::BTreeMap;
+
+pub use client::{Store, Stream};
 
 /// Pairs an answer with its question; chosen by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +29,9 @@ pub enum Change {
     Write(String, String),
     /// Removes a node and all below it; a missing node is no error.
     Remove(String),
+    /// Changes nothing, and fails the update when the node is gone. Put it before writes into a directory
+    /// that the toolstack may have removed, since a write would make it anew.
+    Expect(String),
 }
 
 /// What one transaction saw. Values are untrusted where a guest owns the node; values longer than

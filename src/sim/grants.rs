@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The simulated grant driver.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::timer::{Expiration, TimerSetTimeFlags};
+use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
+
+use super::memory::{GuestMemory, Pins};
+use crate::xen::grants::{Access, Export, ExportId, ExportMemory, GrantError, Grants, Provider};
+use crate::xen::pages::SharedPages;
+use crate::xen::sys::mapping::{Keeper, Region};
+use crate::xen::{DomId, GrantRef};
+
+/// When an export's pages become free, after our last use of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReleasePolicy {
+    /// In the same moment.
+    #[default]
+    AtOnce,
+    /// As if somebody else held the dma-buf a little longer.
+    After(Duration),
+    /// Not before the policy changes.
+    Withheld,
+}
+
+/// Which memory belongs to whom, and what is exported; shared by the driver and the hypervisor.
+pub(super) struct GrantState {
+    guests: BTreeMap<DomId, Rc<GuestMemory>>,
+    dead: Vec<(DomId, Weak<GuestMemory>)>,
+    next_export: u64,
+    released: Vec<ExportId>,
+    held: Vec<Held>,
+    pub(super) refusal: Option<String>,
+    policy: ReleasePolicy,
+    wake: EventFd,
+    epoll: Epoll,
+}
+
+/// An export that nobody uses any more, and that is not free yet.
+struct Held {
+    id: ExportId,
+    timer: Option<TimerFd>,
+    _mapping: Mapping,
+}
+
+/// Unmapped first, then marked as free.
+struct Mapping {
+    _region: Region,
+    _pins: Pins,
+}
+
+/// Waits for the last user of an export.
+struct ExportKeeper {
+    id: ExportId,
+    pins: Pins,
+    state: Rc<RefCell<GrantState>>,
+}
+
+impl Keeper for ExportKeeper {
+    fn release(self, region: Region) {
+        let mapping = Mapping { _region: region, _pins: self.pins };
+        self.state.borrow_mut().let_go(self.id, mapping);
+    }
+}
+
+impl Keeper for Pins {
+    fn release(self, region: Region) {
+        drop(region);
+        drop(self);
+    }
+}
+
+impl GrantState {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        epoll.add(&wake, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+        Ok(Self {
+            guests: BTreeMap::new(),
+            dead: Vec::new(),
+            next_export: 1,
+            released: Vec::new(),
+            held: Vec::new(),
+            refusal: None,
+            policy: ReleasePolicy::AtOnce,
+            wake,
+            epoll,
+        })
+    }
+
+    pub(super) fn add(&mut self, domid: DomId, memory: GuestMemory) {
+        self.guests.insert(domid, Rc::new(memory));
+    }
+
+    /// The guest is gone; its memory lives on while it is mapped.
+    pub(super) fn remove(&mut self, domid: DomId) {
+        if let Some(memory) = self.guests.remove(&domid) {
+            self.dead.push((domid, Rc::downgrade(&memory)));
+        }
+    }
+
+    /// Dead domains some of whose pages are still mapped.
+    pub(super) fn zombies(&mut self) -> Vec<DomId> {
+        self.dead.retain(|(_, memory)| memory.strong_count() > 0);
+        self.dead.iter().map(|(domid, _)| *domid).collect()
+    }
+
+    /// A guest's grants that are mapped now, dead or alive.
+    pub(super) fn mapped(&self, domid: DomId) -> usize {
+        let dead = self.dead.iter().filter(|(dead, _)| *dead == domid).filter_map(|(_, memory)| memory.upgrade());
+        self.guests.get(&domid).cloned().into_iter().chain(dead).map(|memory| memory.mapped()).sum()
+    }
+
+    pub(super) fn set_policy(&mut self, policy: ReleasePolicy) {
+        self.policy = policy;
+        if policy == ReleasePolicy::AtOnce {
+            for held in std::mem::take(&mut self.held) {
+                self.report(held.id);
+            }
+        }
+    }
+
+    fn let_go(&mut self, id: ExportId, mapping: Mapping) {
+        let timer = match self.policy {
+            ReleasePolicy::AtOnce => {
+                drop(mapping);
+                return self.report(id);
+            }
+            ReleasePolicy::Withheld => None,
+            ReleasePolicy::After(delay) => match self.timer(id, delay) {
+                Ok(timer) => Some(timer),
+                Err(error) => {
+                    tracing::error!(%error, "no timer for a delayed release: it is withheld");
+                    None
+                }
+            },
+        };
+        self.held.push(Held { id, timer, _mapping: mapping });
+    }
+
+    fn timer(&self, id: ExportId, delay: Duration) -> io::Result<TimerFd> {
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
+        // A time of zero would disarm it.
+        let delay = delay.max(Duration::from_nanos(1));
+        timer.set(Expiration::OneShot(delay.into()), TimerSetTimeFlags::empty())?;
+        self.epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, id.0))?;
+        Ok(timer)
+    }
+
+    fn report(&mut self, id: ExportId) {
+        self.released.push(id);
+        if let Err(error) = self.wake.write(1) {
+            tracing::error!(%error, "the simulator's eventfd can't be written");
+        }
+    }
+
+    fn expire(&mut self) {
+        let over = |held: &Held| held.timer.as_ref().is_some_and(|timer| timer.wait().is_ok());
+        let (over, held) = std::mem::take(&mut self.held).into_iter().partition(over);
+        self.held = held;
+        for held in Vec::<Held>::from(over) {
+            self.report(held.id);
+        }
+    }
+}
+
+/// The simulator's [`Grants`].
+pub(super) struct SimGrants {
+    state: Rc<RefCell<GrantState>>,
+    /// A second handle on the same epoll set, so that it can be lent out.
+    poll: std::os::fd::OwnedFd,
+}
+
+impl SimGrants {
+    pub(super) fn new(state: Rc<RefCell<GrantState>>) -> io::Result<Self> {
+        let poll = state.borrow().epoll.0.try_clone()?;
+        Ok(Self { state, poll })
+    }
+
+    fn memory(&self, domid: DomId) -> Result<Rc<GuestMemory>, GrantError> {
+        let memory = self.state.borrow().guests.get(&domid).cloned();
+        memory.ok_or_else(|| GrantError::Refused { domid, why: "there is no such domain".to_owned() })
+    }
+}
+
+impl Grants for SimGrants {
+    fn map(&mut self, domid: DomId, refs: &[GrantRef], access: Access) -> Result<SharedPages, GrantError> {
+        let (region, pins) = self.memory(domid)?.map(refs, access, access)?;
+        Ok(region.into_pages(pins))
+    }
+
+    fn export(&mut self, domid: DomId, refs: &[GrantRef]) -> Result<Export, GrantError> {
+        if let Some(why) = self.state.borrow().refusal.clone() {
+            return Err(GrantError::Driver(why));
+        }
+        let (region, pins) = self.memory(domid)?.map(refs, Access::ReadWrite, Access::Read)?;
+        let mut state = self.state.borrow_mut();
+        let id = ExportId(state.next_export);
+        state.next_export += 1;
+        drop(state);
+        let keeper = ExportKeeper { id, pins, state: Rc::clone(&self.state) };
+        let memory = ExportMemory::Mapped(region.into_pages(keeper));
+        Ok(Export { id, memory, provider: Provider::Simulator, reason: String::new() })
+    }
+
+    fn take_released(&mut self, out: &mut Vec<ExportId>) {
+        let mut state = self.state.borrow_mut();
+        state.expire();
+        out.append(&mut state.released);
+        // An error means that it was not set.
+        let _unset = state.wake.read();
+    }
+
+    fn poll_fd(&self) -> BorrowedFd<'_> {
+        self.poll.as_fd()
+    }
+}
+
+impl fmt::Debug for SimGrants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimGrants").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GrantState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrantState").field("guests", &self.guests).finish_non_exhaustive()
+    }
+}
