@@ -6,6 +6,8 @@
 //! output. A buffer is reported released exactly once, after its eviction.
 
 pub mod format;
+pub mod headless;
+pub mod png;
 pub mod render;
 
 use std::os::fd::BorrowedFd;
