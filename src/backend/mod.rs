@@ -5,6 +5,11 @@
 //! [`Commit::Submitted`] exactly one [`Event::Presented`] or [`Event::OutputRemoved`] follows for that
 //! output. A buffer is reported released exactly once, after its eviction.
 
+pub mod format;
+pub mod headless;
+pub mod png;
+pub mod render;
+
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::Duration;
