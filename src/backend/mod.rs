@@ -6,6 +6,7 @@
 //! output. A buffer is reported released exactly once, after its eviction.
 
 pub mod format;
+pub mod kms;
 pub mod render;
 
 use std::os::fd::BorrowedFd;
