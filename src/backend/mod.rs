@@ -8,6 +8,7 @@
 pub mod format;
 pub mod headless;
 pub mod png;
+pub mod kms;
 pub mod render;
 
 use std::os::fd::BorrowedFd;

@@ -15,10 +15,8 @@ pub mod grants;
 pub mod pages;
 pub mod ring;
 pub mod store;
-
-pub mod xenbus;
-
 pub mod sys;
+pub mod xenbus;
 
 /// A hypervisor to run on: the real one ([`sys::open`]) or the simulator's.
 pub struct Platform {
