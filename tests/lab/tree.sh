@@ -24,7 +24,7 @@ packages=(
     libinput10 libseat1 libgbm1 libdrm2 libudev1 libpixman-1-0 libxkbcommon0 xkb-data libegl1
     libgles2 libwayland-server0 libgl1-mesa-dri libegl-mesa0
     # Programs of the scenarios.
-    libdrm-tests evtest edid-decode
+    libdrm-tests evtest edid-decode cpio jq
 )
 
 # A tree is named after its recipe, so that a changed recipe makes a new one.
