@@ -21,5 +21,20 @@ pub mod frame;
 #[cfg(feature = "compositor")]
 pub mod backend;
 
+#[cfg(feature = "compositor")]
+pub mod config;
+
+#[cfg(feature = "compositor")]
+pub mod control;
+
+#[cfg(feature = "compositor")]
+pub mod logging;
+
+#[cfg(feature = "compositor")]
+pub mod doctor;
+
+#[cfg(feature = "compositor")]
+pub mod cli;
+
 #[cfg(feature = "sim")]
 pub mod sim;
