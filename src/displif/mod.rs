@@ -3,6 +3,11 @@
 //! clock: snapshots, ring contents, completions and times go in; responses are written into the rings, and
 //! what is left to do comes out as [`Action`]s.
 
+pub mod device;
+pub mod limits;
+pub mod rate;
+pub mod wire;
+
 use crate::xen::grants::GrantError;
 use crate::xen::{GrantRef, PAGE_SIZE};
 
