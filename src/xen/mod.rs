@@ -18,22 +18,6 @@ pub mod store;
 pub mod sys;
 pub mod xenbus;
 
-/// A hypervisor to run on: the real one ([`sys::open`]) or the simulator's.
-pub struct Platform {
-    /// The connection to xenstored.
-    pub store: store::Store,
-    /// The event channel driver.
-    pub event_channels: Box<dyn evtchn::EventChannels>,
-    /// The grant drivers.
-    pub grants: Box<dyn grants::Grants>,
-}
-
-impl fmt::Debug for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Platform").finish_non_exhaustive()
-    }
-}
-
 /// Bytes in a page of the PV protocols, on every architecture.
 pub const PAGE_SIZE: usize = 4096;
 
@@ -64,5 +48,21 @@ pub struct Port(pub u32);
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A hypervisor to run on: the real one ([`sys::open`]) or the simulator's.
+pub struct Platform {
+    /// The connection to xenstored.
+    pub store: store::Store,
+    /// The event channel driver.
+    pub event_channels: Box<dyn evtchn::EventChannels>,
+    /// The grant drivers.
+    pub grants: Box<dyn grants::Grants>,
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").finish_non_exhaustive()
     }
 }
