@@ -142,9 +142,10 @@ fn layout(plan: &Plan, attach: &AttachFramebuffer, limits: &Limits) -> Result<Fr
 fn guess_pitch(plan: &Plan, width: u32, height: u32, bpp: u32) -> Option<u32> {
     let tight = tight_pitch(width, bpp)?;
     let pages = u64::try_from(plan.pages).ok()?;
-    let exact = PITCH_ALIGNMENTS.into_iter().filter_map(|alignment| tight.checked_next_multiple_of(alignment)).find(
-        |pitch| picture_pages(plan.data_offset, *pitch, height) == Some(pages),
-    );
+    let exact = PITCH_ALIGNMENTS
+        .into_iter()
+        .filter_map(|alignment| tight.checked_next_multiple_of(alignment))
+        .find(|pitch| picture_pages(plan.data_offset, *pitch, height) == Some(pages));
     Some(exact.unwrap_or(tight))
 }
 

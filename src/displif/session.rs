@@ -17,8 +17,8 @@ use crate::xen::ring::RingFault;
 
 use super::buffers::{Buffers, Framebuffers, State, Waiting, plan};
 use super::conduct::{Conduct, Refusal};
-pub use super::connector::ConnectorPages;
 use super::connector::Connector;
+pub use super::connector::ConnectorPages;
 use super::limits::Limits;
 use super::page_directory::{pages_for, walk};
 use super::rate::Bucket;
@@ -148,6 +148,9 @@ impl Session {
         }
         if self.closed || connector >= self.connectors.len() {
             return Ok(Progress::Drained);
+        }
+        if let Some(it) = self.connectors.get_mut(connector) {
+            it.stalled = false;
         }
         let served = self.serve(connector, host);
         // Responses first: a flip's event must not overtake its response.
@@ -322,7 +325,6 @@ impl Session {
             let packet = match connector.ring.take() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => {
-                    connector.stalled = false;
                     let more = connector.ring.final_check();
                     let more = more.map_err(|fault| self.ring_fault(index, &fault))?;
                     return Ok(if more { Progress::More } else { Progress::Drained });
@@ -581,16 +583,18 @@ impl Session {
     }
 }
 
-/// How much of `length` pixels from `start` can be shown; `None` when it goes beyond the connector.
+/// How much of `length` pixels from `start` can be shown; `None` when it goes beyond the connector. What reaches
+/// beyond the framebuffer is clipped.
 ///
-/// Linux says the size of the whole framebuffer here, which may be larger than the connector when several
-/// connectors show parts of one framebuffer. That is clipped, and so is what reaches beyond the framebuffer.
+/// Linux says the size of the whole framebuffer here, which is larger than the connector where several
+/// connectors show parts of one framebuffer; then the part that is meant is as large as the connector.
 fn visible(start: u32, length: u32, framebuffer: u32, resolution: u32) -> Option<u32> {
     let end = start.checked_add(length)?;
-    if length == 0 || start >= framebuffer || (end > resolution && length != framebuffer) {
-        return None;
+    let rest = framebuffer.checked_sub(start).filter(|rest| *rest > 0)?;
+    if end <= resolution {
+        return Some(length.min(rest)).filter(|length| *length > 0);
     }
-    Some(length.min(framebuffer.saturating_sub(start)).min(resolution))
+    (length == framebuffer && rest >= resolution).then_some(resolution)
 }
 
 /// Work for a request, 1 for a plain one: pages are mapped one by one.
