@@ -7,11 +7,14 @@
 
 mod channels;
 pub mod control;
+pub mod display_front;
+pub mod front;
 mod grants;
 mod hypervisor;
 mod memory;
 #[allow(unsafe_code, reason = "takes over descriptors that came over a socket")]
 mod os;
+pub mod pattern;
 mod toolstack;
 mod xenstored;
 

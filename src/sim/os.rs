@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::cmsg_space;
+use nix::sys::eventfd::EventFd;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 /// Longest message.
@@ -51,4 +52,10 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedF
 pub(super) fn adopt(raw: i32) -> OwnedFd {
     // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
     unsafe { OwnedFd::from_raw_fd(raw) }
+}
+
+/// Uses a descriptor as an eventfd. One that is none fails at its reads and writes, and does no harm.
+pub(super) fn eventfd(fd: OwnedFd) -> EventFd {
+    // SAFETY: the descriptor is owned, and open.
+    unsafe { EventFd::from_owned_fd(fd) }
 }
