@@ -6,6 +6,8 @@
 mod formats;
 #[path = "render/outputs.rs"]
 mod outputs;
+#[path = "render/scene.rs"]
+mod scene;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]
 #[path = "render/support.rs"]
 mod support;

@@ -18,12 +18,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::buffer::memory::BufferMemory;
+pub use crate::scene::element::OutputId;
 use crate::scene::element::{BufferId, Frame, Pixmap};
 use crate::time::Time;
-
-/// Names an output while it is there; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OutputId(pub u32);
 
 /// What is known of an output.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -87,7 +87,8 @@ impl Case {
         for (format, bits) in FORMATS {
             for width in WIDTHS {
                 let tight = width * bits / 8;
-                for (pitch, offset) in [(tight, 0), (tight.next_multiple_of(64), 0), (tight.next_multiple_of(4), 4096)] {
+                for (pitch, offset) in [(tight, 0), (tight.next_multiple_of(64), 0), (tight.next_multiple_of(4), 4096)]
+                {
                     let layout = PixelLayout { width, height: HEIGHT, fourcc: code(format), pitch, offset };
                     cases.push(Self { format, layout });
                 }

@@ -51,10 +51,9 @@ impl GuestMemory {
     pub(crate) fn mapped(bytes: usize) -> Self {
         let len = page_aligned(bytes);
         // SAFETY: a new anonymous mapping.
-        let base = unsafe {
-            mmap_anonymous(None, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED)
-        }
-        .unwrap();
+        let base =
+            unsafe { mmap_anonymous(None, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED) }
+                .unwrap();
         let mapped = Rc::new(Cell::new(true));
         let mapping = Mapping { base, len: len.get(), mapped: Rc::clone(&mapped) };
         // SAFETY: the mapping lives as long as `mapping`.

@@ -82,16 +82,23 @@ impl<T: Clone + 'static> Gallery<T> {
             exhibit.pixmap = None;
         }
         exhibit.round = self.round;
-        let paint = exhibit.paint(painter)?;
-        Some(PaintElement { id: exhibit.id.clone(), commit: exhibit.commit, target: physical(element.target), paint })
+        let (paint, target) = exhibit.paint(painter, element.target)?;
+        Some(PaintElement { id: exhibit.id.clone(), commit: exhibit.commit, target: physical(target), paint })
     }
 }
 
 impl<T: Clone> Exhibit<T> {
-    fn paint<R: PaintRenderer<TextureId = T>>(&mut self, painter: &mut Painter<R>) -> Option<Paint<T>> {
+    /// What to draw, and where.
+    fn paint<R>(&mut self, painter: &mut Painter<R>, target: Rect) -> Option<(Paint<T>, Rect)>
+    where
+        R: PaintRenderer<TextureId = T>,
+    {
         match &self.content {
-            Content::Solid(color) => Some(Paint::Solid(color32(*color))),
-            Content::Buffer { buffer, source, version } => guest(painter, *buffer, *source, *version),
+            Content::Solid(color) => Some((Paint::Solid(color32(*color)), target)),
+            Content::Buffer { buffer, source, version } => {
+                let (paint, there) = guest(painter, *buffer, *source, *version)?;
+                Some((paint, covered(target, *source, there)))
+            }
             Content::Pixmap(pixmap) => {
                 if self.pixmap.is_none() {
                     self.pixmap = own(painter, pixmap);
@@ -99,7 +106,7 @@ impl<T: Clone> Exhibit<T> {
                 let (texture, opaque) = self.pixmap.clone()?;
                 let size = super::Size::from((i32::try_from(pixmap.width).ok()?, i32::try_from(pixmap.height).ok()?));
                 let source = Rectangle::from_size(size.to_f64());
-                Some(Paint::Texture { texture, source, opaque, storage: None, _memory: None })
+                Some((Paint::Texture { texture, source, opaque, storage: None, _memory: None }, target))
             }
         }
     }
@@ -110,17 +117,30 @@ fn guest<R: PaintRenderer>(
     buffer: BufferId,
     source: Rect,
     version: u64,
-) -> Option<Paint<R::TextureId>> {
+) -> Option<(Paint<R::TextureId>, Rect)> {
     let guest = painter.texture(buffer, version)?;
-    let whole: Rectangle<i32, BufferCoords> = Rectangle::from_size(super::size(&guest.layout)?);
-    let source = Rectangle::new((source.x, source.y).into(), (source.width, source.height).into());
-    Some(Paint::Texture {
+    let size = super::size(&guest.layout)?;
+    let source = source.intersection(&Rect { x: 0, y: 0, width: size.w, height: size.h })?;
+    let part: Rectangle<i32, BufferCoords> =
+        Rectangle::new((source.x, source.y).into(), (source.width, source.height).into());
+    let paint = Paint::Texture {
         texture: guest.texture.clone()?,
-        source: whole.intersection(source)?.to_f64(),
+        source: part.to_f64(),
         opaque: true,
         storage: guest.storage.clone(),
         _memory: Some(Rc::clone(&guest.memory)),
-    })
+    };
+    Some((paint, source))
+}
+
+/// Where a part of a buffer goes when only `there` of the `wanted` part exists: at 1:1 less is covered,
+/// rather than more drawn larger.
+fn covered(target: Rect, wanted: Rect, there: Rect) -> Rect {
+    if (target.width, target.height) != (wanted.width, wanted.height) {
+        return target;
+    }
+    let (x, y) = (target.x + (there.x - wanted.x), target.y + (there.y - wanted.y));
+    Rect { x, y, width: there.width, height: there.height }
 }
 
 fn own<R: PaintRenderer>(painter: &mut Painter<R>, pixmap: &Pixmap) -> Option<(R::TextureId, bool)> {
