@@ -75,6 +75,11 @@ cp "$here/guest/init" "$scratch/guest/init"
 add_modules "$scratch/guest" drm_xen_front evdev
 add_program "$scratch/guest" /usr/bin/modetest /usr/bin/xenstore-read /usr/bin/xenstore-write
 if [ -e "$out/lab-guest" ]; then
-    install "$out/lab-guest" "$scratch/guest/bin/lab-guest"
+    # Built on this machine, whose C library is no newer than the tree's.
+    install -s "$out/lab-guest" "$scratch/guest/bin/lab-guest"
+    for library in libgcc_s.so.1 libc.so.6 libm.so.6; do
+        cp -L "$tree/usr/lib/x86_64-linux-gnu/$library" "$scratch/guest/lib/x86_64-linux-gnu/" 2>/dev/null \
+            || cp -L "$tree/usr/lib/x86_64-linux-gnu/$library" "$scratch/guest/lib/"
+    done
 fi
 pack "$scratch/guest" "$out/guest.initrd"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # prepare.sh OUT: everything that a boot of the lab needs, in OUT. As root. The runner calls it.
+#   LAB_GUEST               the guests' program
 #   OUT/tree                link to the Dom0 tree
 #   OUT/xen OUT/vmlinuz OUT/dom0.initrd
 #   OUT/payload/            shared with Dom0: the guests' kernel and initramfs, the compositor, the helper
@@ -55,8 +56,7 @@ rm -f "$out/payload/grantway"
 if [ -x target/release/grantway ]; then cp target/release/grantway "$out/payload/grantway"; fi
 
 say "making the boot files"
-if [ -x target/release/examples/lab-guest ]; then
-    cp target/release/examples/lab-guest "$out/lab-guest"
-fi
+# The guests' program lies beside the runner.
+[ -z "${LAB_GUEST:-}" ] || cp "$LAB_GUEST" "$out/lab-guest"
 "$here/initramfs.sh" "$tree" "$out"
 cp "$out/vmlinuz" "$out/guest.initrd" "$out/payload/"

@@ -119,6 +119,9 @@ reference() {
 guest_console() { echo "/var/log/xen/console/guest-$1.log"; }
 guest_domid() { xl domid "$1" 2>/dev/null; }
 
+# no_guest NAME: whether the domain is gone.
+no_guest() { ! xl domid "$1" >/dev/null 2>&1; }
+
 # create_guest NAME SCRIPT VDISPL [CONFIG-LINE...]: a 256 MB PV guest that runs the scenario's SCRIPT
 # (a file) with the display VDISPL ("conn-a:800x600;conn-b:640x480").
 create_guest() {
@@ -201,11 +204,17 @@ stop_grantway() {
     wait_for 30 "the compositor to end" test ! -e "/proc/$pid"
 }
 
-# status GUEST [CONNECTOR-INDEX] KEY[.KEY]: a value of `grantway msg status --json`, by the guest's name
-# (and the connector's place in the list).
-status() { msg status --json | status_value "$@"; }
+# guest_status NAME FILTER: a value of `grantway msg status --json` below the guest's entry, as a jq
+# filter (".connectors[0].bytes_copied"); empty while the guest is not there.
+guest_status() { msg status --json | jq -r --arg name "$1" ".guests[]? | select(.name == \$name) | $2"; }
 
-# zcopy_idle: whether nothing of any guest is mapped any more: no zombie domain is left.
+# guest_status_is NAME FILTER VALUE: whether that value is VALUE.
+guest_status_is() { [ "$(guest_status "$1" "$2")" = "$3" ]; }
+
+# window NAME CONNECTOR: "X Y WIDTH HEIGHT", the guest's picture on the display, in pixels.
+window() { guest_status "$1" ".connectors[$2].window | \"\\(.x) \\(.y) \\(.width) \\(.height)\""; }
+
+# no_zombies: whether no dead domain is held any more by pages that somebody still maps.
 no_zombies() { ! xl list | awk 'NR > 1 && $5 ~ /d/ { found = 1 } END { exit !found }'; }
 
 # --- after a scenario ---

@@ -60,10 +60,10 @@ impl Lab {
         let (mut machine, mut qmp) = self.start(&folder, &share, Serial::Terminal)?;
         while !machine.ended() {
             // Screendumps and input work from the shell too. The socket closes when the machine ends.
-            if let Err(why) = requests::answer_all(&share, &mut qmp) {
-                if !machine.wait(Duration::from_secs(2)) {
-                    return Err(why);
-                }
+            if let Err(why) = requests::answer_all(&share, &mut qmp)
+                && !machine.wait(Duration::from_secs(2))
+            {
+                return Err(why);
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -3,6 +3,9 @@
 //! scenarios there, and reports. See docs/lab.md.
 //!
 //! It stands on the standard library alone where it can, and never on the product that it tests.
+#![allow(clippy::disallowed_methods, reason = "it waits and keeps time limits, and has no loop to block")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal, with no other output")]
+#![allow(clippy::indexing_slicing, reason = "what it indexes is its own, and a bug may stop a test run")]
 
 mod boot;
 mod picture;
@@ -23,7 +26,8 @@ use scenario::Scenario;
 /// Whatever goes wrong here is told in one line and ends the run.
 type Result<T> = std::result::Result<T, String>;
 
-const USAGE: &str = "usage: xen-lab [--out DIR] [SCENARIO-FOLDER...]   run scenarios (all of tests/lab/scenarios by default)
+const USAGE: &str =
+    "usage: xen-lab [--out DIR] [SCENARIO-FOLDER...]   run scenarios (all of tests/lab/scenarios by default)
        xen-lab [--out DIR] --shell              a prompt in Dom0, the compositor running";
 
 struct Arguments {
@@ -90,8 +94,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
 fn prepare(out: &Path) -> Result<Lab> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
     let kit = out.join("kit");
+    // cargo puts both examples into one folder.
+    let runner = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
     let status = Command::new("bash")
         .arg(scripts.join("prepare.sh"))
+        .env("LAB_GUEST", runner.with_file_name("lab-guest"))
         .arg(&kit)
         .status()
         .map_err(|error| format!("bash cannot be started: {error}"))?;

@@ -132,11 +132,12 @@ fn read_png(path: &Path) -> Result<Picture> {
     let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
     let mut buffer = vec![0; reader.output_buffer_size().ok_or("it is too large")?];
     let info = reader.next_frame(&mut buffer).map_err(|error| error.to_string())?;
-    let step = match info.color_type {
-        png::ColorType::Rgb => 3,
-        png::ColorType::Rgba => 4,
-        other => return Err(format!("its colours are {other:?}, not RGB")),
-    };
+    let step = info.color_type.samples();
+    if step < 3 {
+        return Err(format!("its colours are {:?}, not RGB", info.color_type));
+    }
     let pixels = buffer[..info.buffer_size()].chunks_exact(step).flat_map(|pixel| &pixel[..3]).copied().collect();
-    Ok(Picture { width: info.width as usize, height: info.height as usize, pixels })
+    let size = usize::try_from(info.width).ok().zip(usize::try_from(info.height).ok());
+    let (width, height) = size.ok_or("it is too large")?;
+    Ok(Picture { width, height, pixels })
 }
