@@ -605,7 +605,9 @@ static int __init xzc_init(void)
 	ret = xzc_check_parameters();
 	if (ret)
 		return ret;
-	xzc_workqueue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	/* A guest waits for the end of each work, and it is short. */
+	xzc_workqueue = alloc_workqueue(KBUILD_MODNAME,
+					WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	if (!xzc_workqueue)
 		return -ENOMEM;
 	ret = xzc_arena_init();
