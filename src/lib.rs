@@ -22,6 +22,9 @@ pub mod frame;
 pub mod backend;
 
 #[cfg(feature = "compositor")]
+pub mod guest;
+
+#[cfg(feature = "compositor")]
 pub mod config;
 
 #[cfg(feature = "compositor")]
@@ -35,6 +38,18 @@ pub mod doctor;
 
 #[cfg(feature = "compositor")]
 pub mod cli;
+
+#[cfg(feature = "compositor")]
+pub mod state;
+
+#[cfg(feature = "compositor")]
+pub mod event_loop;
+
+#[cfg(feature = "compositor")]
+pub mod startup;
+
+#[cfg(all(feature = "compositor", feature = "sim"))]
+pub mod demo;
 
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -74,6 +74,7 @@ pub(super) struct Conduct {
     warning: u32,
     fatal: u32,
     refused: u64,
+    last: Option<String>,
 }
 
 impl Conduct {
@@ -87,6 +88,7 @@ impl Conduct {
             warning: limits.bad_requests_warning,
             fatal: limits.bad_requests_fatal,
             refused: 0,
+            last: None,
         }
     }
 
@@ -96,6 +98,11 @@ impl Conduct {
 
     pub(super) const fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Why the last request was refused.
+    pub(super) fn last_refusal(&self) -> Option<&str> {
+        self.last.as_deref()
     }
 
     /// Whether the guest may cause another line in the log. Lines that were suppressed are counted, and the
@@ -119,6 +126,7 @@ impl Conduct {
         if self.may_log(now) {
             tracing::debug!(errno = refusal.errno.status(), "{line}");
         }
+        self.last = Some(format!("{what} refused: {}", refusal.why));
         if refusal.blame == Blame::Circumstances {
             return None;
         }

@@ -285,6 +285,7 @@ impl Session {
             bytes: self.buffers.bytes(),
             requests: self.requests,
             refused: self.conduct.refused(),
+            last_refusal: self.conduct.last_refusal().map(str::to_owned),
         }
     }
 

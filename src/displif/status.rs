@@ -48,4 +48,6 @@ pub struct SessionStatus {
     pub requests: u64,
     /// Of these, answered with an error.
     pub refused: u64,
+    /// Why the last of them was.
+    pub last_refusal: Option<String>,
 }

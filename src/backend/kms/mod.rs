@@ -53,6 +53,12 @@ pub struct Kms {
 }
 
 impl Kms {
+    /// What draws on the first device, for the user.
+    #[must_use]
+    pub fn renderer_name(&self) -> &'static str {
+        self.devices.first().map_or("none", |device| device.pipeline.renderer())
+    }
+
     /// Opens the session and the devices, and finds the outputs; each is the first event for its output.
     /// This waits for the session and for the displays to answer, so it belongs before the main loop.
     ///
