@@ -444,7 +444,7 @@ impl Entry {
             device: Device::new(directory, key.domid, policy.limits.clone()),
             name,
             policy,
-            alive: true,
+            alive: false,
             link: None,
             reading: false,
             dirty: false,
