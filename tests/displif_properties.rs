@@ -20,6 +20,8 @@ use proptest::prelude::*;
 enum Op {
     /// The guest asks for something that may make sense.
     Ask { connector: usize, operation: Operation },
+    /// The guest flips as often as the ring allows.
+    Burst { connector: usize },
     /// The guest writes noise.
     Noise { connector: usize, packet: Vec<u8> },
     /// The guest's request channel fires.
@@ -83,8 +85,9 @@ fn op() -> impl Strategy<Value = Op> {
             connector,
             packet
         }),
+        4 => connector().prop_map(|connector| Op::Burst { connector }),
         12 => connector().prop_map(|connector| Op::Service { connector }),
-        3 => (connector(), 0..80_usize).prop_map(|(connector, count)| Op::Consume { connector, count }),
+        1 => (connector(), 0..80_usize).prop_map(|(connector, count)| Op::Consume { connector, count }),
         6 => any::<usize>().prop_map(|nth| Op::Present { nth }),
         3 => any::<usize>().prop_map(|nth| Op::Free { nth }),
         1 => any::<bool>().prop_map(Op::Revoke),
@@ -102,7 +105,7 @@ struct Observer {
     owed: [VecDeque<u64>; 2],
     events: [u64; 2],
     /// What the host holds.
-    flips: Vec<(usize, FlipSerial)>,
+    flips: Vec<(usize, FlipSerial, FramebufferSerial)>,
     attached: BTreeMap<FramebufferSerial, BufferSerial>,
     retired: Vec<BufferSerial>,
     /// Frees that no destroy has been answered for yet.
@@ -115,7 +118,7 @@ impl Observer {
         let mut it = Fixture::new(&[(64, 64), (16, 16)], Version::V2, Limits::default());
         assert_eq!(it.host.directory(10), GrantRef(1));
         it.take_actions();
-        Self {
+        let mut observer = Self {
             it,
             asked: [BTreeMap::new(), BTreeMap::new()],
             next_id: 0,
@@ -126,7 +129,32 @@ impl Observer {
             retired: Vec::new(),
             freed: 0,
             seen_retired: BTreeSet::new(),
+        };
+        observer.begin();
+        observer
+    }
+
+    /// Both connectors show framebuffer 1 of buffer 1, so that most of what comes makes sense.
+    fn begin(&mut self) {
+        let create = CreateBuffer {
+            cookie: 1,
+            width: 64,
+            height: 64,
+            bpp: 32,
+            size: 40_000,
+            flags: 0,
+            directory: GrantRef(1),
+            data_offset: 0,
+        };
+        let attach = AttachFramebuffer { buffer_cookie: 1, cookie: 1, width: 64, height: 64, fourcc: XR24 };
+        let config = SetConfig { cookie: 1, x: 0, y: 0, width: 16, height: 16, bpp: 32 };
+        self.push(0, Operation::CreateBuffer(create).encode(0));
+        self.push(0, Operation::AttachFramebuffer(attach).encode(0));
+        for connector in 0..2 {
+            self.push(connector, Operation::SetConfig(config).encode(0));
+            assert!(self.apply(&Op::Service { connector }));
         }
+        assert!(self.it.session.status().connectors.iter().all(|connector| connector.enabled));
     }
 
     /// Puts a packet into a ring, if a slot is free, under an id that is not in use.
@@ -145,6 +173,11 @@ impl Observer {
         let mut alive = true;
         match op {
             Op::Ask { connector, operation } => self.push(*connector, operation.encode(0)),
+            Op::Burst { connector } => {
+                while self.it.rings[*connector].free() > 0 {
+                    self.push(*connector, Operation::Flip(1).encode(0));
+                }
+            }
             Op::Noise { connector, packet } => self.push(*connector, packet.as_slice().try_into().unwrap()),
             Op::Service { connector } => alive = self.it.service(*connector).is_ok(),
             Op::Consume { connector, count } => {
@@ -153,7 +186,7 @@ impl Observer {
                 self.it.collect();
             }
             Op::Present { nth } => {
-                if let Some((connector, flip)) = self.flips.get(nth % self.flips.len().max(1)).copied() {
+                if let Some((connector, flip, _)) = self.flips.get(nth % self.flips.len().max(1)).copied() {
                     self.it.presented(connector, flip);
                 }
             }
@@ -220,13 +253,20 @@ impl Observer {
             }
             Action::FramebufferDetached(framebuffer) => {
                 assert!(self.attached.remove(&framebuffer).is_some(), "detached twice");
+                // What was replaced by a flip to it will not be shown any more either.
+                for connector in 0..2 {
+                    let last = self.flips.iter().rposition(|flip| flip.0 == connector && flip.2 == framebuffer);
+                    let mut place = 0..;
+                    self.flips.retain(|flip| last.is_none_or(|last| place.next() > Some(last)) || flip.0 != connector);
+                }
             }
-            Action::Configure { configuration, .. } => {
+            Action::Configure { connector, configuration } => {
+                self.flips.retain(|flip| flip.0 != connector);
                 assert!(configuration.is_none_or(|it| self.attached.contains_key(&it.framebuffer)));
             }
             Action::Flip { connector, framebuffer, flip } => {
                 assert!(self.attached.contains_key(&framebuffer), "a flip to what is gone");
-                self.flips.push((connector, flip));
+                self.flips.push((connector, flip, framebuffer));
             }
             Action::RetireBuffer(buffer) => {
                 assert!(self.it.host.imported.contains_key(&buffer));
@@ -246,12 +286,13 @@ impl Observer {
                 if self.it.service(connector).is_err() {
                     return;
                 }
+                self.observe();
                 self.consume(connector, 64);
                 self.it.session.events_consumed(connector);
                 self.it.collect();
             }
             self.observe();
-            for (connector, flip) in std::mem::take(&mut self.flips) {
+            for (connector, flip, _) in std::mem::take(&mut self.flips) {
                 self.it.presented(connector, flip);
             }
             for buffer in std::mem::take(&mut self.retired) {
@@ -299,9 +340,11 @@ proptest! {
         prop_assert!(observer.attached.is_empty());
         prop_assert_eq!(observer.it.session.buffers_held(), observer.retired.len());
         for connector in 0..2 {
-            observer.consume(connector, 64);
-            observer.it.session.events_consumed(connector);
-            observer.consume(connector, 64);
+            // A full page and all that may be owed beside it.
+            for _ in 0..3 {
+                observer.consume(connector, 64);
+                observer.it.session.events_consumed(connector);
+            }
             prop_assert!(observer.owed[connector].is_empty(), "{:?}", observer.owed);
         }
         for buffer in std::mem::take(&mut observer.retired) {
