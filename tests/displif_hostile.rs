@@ -2,6 +2,16 @@
 //! Bad guests against a session: each request is answered with an error or ends in the device being closed, and
 //! nothing grows.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail"
+)]
+
 mod displif_common;
 
 use std::time::Duration;

@@ -2,6 +2,16 @@
 //! Random guests on random hosts: whatever they do, each request gets one response, each flip answered 0 gets
 //! one event after its response, ids are consecutive, and no destroy is answered 0 before its pages are free.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail"
+)]
+
 mod displif_common;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
