@@ -9,7 +9,7 @@ use crate::xen::grants::GrantError;
 use super::limits::Limits;
 use super::page_directory::DirectoryError;
 use super::rate::Bucket;
-use super::wire::Errno;
+use super::wire::{Errno, Operation, Request};
 
 /// Whose doing a refusal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,5 +135,19 @@ impl Conduct {
             tracing::warn!("{line}; {} bad requests so far, the device is closed at {}", self.bad, self.fatal);
         }
         (self.bad >= self.fatal).then(|| format!("{line}; closed after {} bad requests", self.bad))
+    }
+}
+
+/// What a request is about, for the log.
+pub(super) fn describe(index: usize, request: &Request) -> String {
+    match request.operation {
+        Operation::CreateBuffer(create) => format!("buffer {:#x}", create.cookie),
+        Operation::DestroyBuffer(cookie) => format!("destroy of buffer {cookie:#x}"),
+        Operation::AttachFramebuffer(attach) => format!("framebuffer {:#x}", attach.cookie),
+        Operation::DetachFramebuffer(cookie) => format!("detach of framebuffer {cookie:#x}"),
+        Operation::SetConfig(_) => format!("configuration of connector {index}"),
+        Operation::Flip(cookie) => format!("flip of connector {index} to framebuffer {cookie:#x}"),
+        Operation::GetEdid { .. } => format!("EDID of connector {index}"),
+        Operation::Unknown => format!("operation {:#04x}", request.id.operation),
     }
 }

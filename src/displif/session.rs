@@ -16,9 +16,9 @@ use crate::xen::event_page::Room;
 use crate::xen::ring::RingFault;
 
 use super::buffers::{Buffers, Framebuffers, State, Waiting, plan};
-use super::conduct::{Conduct, Refusal};
-use super::connector::Connector;
+use super::conduct::{Conduct, Refusal, describe};
 pub use super::connector::ConnectorPages;
+use super::connector::{Connector, visible};
 use super::limits::Limits;
 use super::page_directory::{pages_for, walk};
 use super::rate::Bucket;
@@ -584,20 +584,6 @@ impl Session {
     }
 }
 
-/// How much of `length` pixels from `start` can be shown; `None` when it goes beyond the connector. What reaches
-/// beyond the framebuffer is clipped.
-///
-/// Linux says the size of the whole framebuffer here, which is larger than the connector where several
-/// connectors show parts of one framebuffer; then the part that is meant is as large as the connector.
-fn visible(start: u32, length: u32, framebuffer: u32, resolution: u32) -> Option<u32> {
-    let end = start.checked_add(length)?;
-    let rest = framebuffer.checked_sub(start).filter(|rest| *rest > 0)?;
-    if end <= resolution {
-        return Some(length.min(rest)).filter(|length| *length > 0);
-    }
-    (length == framebuffer && rest >= resolution).then_some(resolution)
-}
-
 /// Work for a request, 1 for a plain one: pages are mapped one by one.
 fn cost(operation: &Operation) -> usize {
     match operation {
@@ -609,19 +595,5 @@ fn cost(operation: &Operation) -> usize {
         | Operation::SetConfig(_)
         | Operation::Flip(_)
         | Operation::Unknown => 1,
-    }
-}
-
-/// What a request is about, for the log.
-fn describe(index: usize, request: &Request) -> String {
-    match request.operation {
-        Operation::CreateBuffer(create) => format!("buffer {:#x}", create.cookie),
-        Operation::DestroyBuffer(cookie) => format!("destroy of buffer {cookie:#x}"),
-        Operation::AttachFramebuffer(attach) => format!("framebuffer {:#x}", attach.cookie),
-        Operation::DetachFramebuffer(cookie) => format!("detach of framebuffer {cookie:#x}"),
-        Operation::SetConfig(_) => format!("configuration of connector {index}"),
-        Operation::Flip(cookie) => format!("flip of connector {index} to framebuffer {cookie:#x}"),
-        Operation::GetEdid { .. } => format!("EDID of connector {index}"),
-        Operation::Unknown => format!("operation {:#04x}", request.id.operation),
     }
 }
