@@ -21,5 +21,35 @@ pub mod frame;
 #[cfg(feature = "compositor")]
 pub mod backend;
 
+#[cfg(feature = "compositor")]
+pub mod guest;
+
+#[cfg(feature = "compositor")]
+pub mod config;
+
+#[cfg(feature = "compositor")]
+pub mod control;
+
+#[cfg(feature = "compositor")]
+pub mod logging;
+
+#[cfg(feature = "compositor")]
+pub mod doctor;
+
+#[cfg(feature = "compositor")]
+pub mod cli;
+
+#[cfg(feature = "compositor")]
+pub mod state;
+
+#[cfg(feature = "compositor")]
+pub mod event_loop;
+
+#[cfg(feature = "compositor")]
+pub mod startup;
+
+#[cfg(all(feature = "compositor", feature = "sim"))]
+pub mod demo;
+
 #[cfg(feature = "sim")]
 pub mod sim;

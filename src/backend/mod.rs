@@ -5,6 +5,12 @@
 //! [`Commit::Submitted`] exactly one [`Event::Presented`] or [`Event::OutputRemoved`] follows for that
 //! output. A buffer is reported released exactly once, after its eviction.
 
+pub mod format;
+pub mod headless;
+pub mod png;
+pub mod kms;
+pub mod render;
+
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,12 +18,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::buffer::memory::BufferMemory;
+pub use crate::scene::element::OutputId;
 use crate::scene::element::{BufferId, Frame, Pixmap};
 use crate::time::Time;
-
-/// Names an output while it is there; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OutputId(pub u32);
 
 /// What is known of an output.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -492,9 +492,8 @@ fn read_claims(snapshot: &Snapshot, frontend: &str, limits: &Limits) -> Result<C
         Some("2") => Version::V2,
         Some(other) => return Err(format!("version {} refused: we speak {VERSIONS}", quoted(other))),
     };
-    let present = |index: usize| {
-        CONNECTOR_KEYS.iter().any(|key| snapshot.value(&format!("{frontend}/{index}/{key}")).is_some())
-    };
+    let present =
+        |index: usize| CONNECTOR_KEYS.iter().any(|key| snapshot.value(&format!("{frontend}/{index}/{key}")).is_some());
     let count = (0..=limits.connectors).take_while(|index| present(*index)).count();
     if count > limits.connectors {
         return Err(format!("more than {} connectors refused: raise the limit, or configure fewer", limits.connectors));

@@ -3,9 +3,17 @@
 //! clock: snapshots, ring contents, completions and times go in; responses are written into the rings, and
 //! what is left to do comes out as [`Action`]s.
 
+mod buffers;
+mod conduct;
+mod connector;
 pub mod device;
+pub mod edid;
+pub mod formats;
 pub mod limits;
+pub mod page_directory;
 pub mod rate;
+pub mod session;
+pub mod status;
 pub mod wire;
 
 use crate::xen::grants::GrantError;

@@ -3,6 +3,10 @@
 
 use std::rc::Rc;
 
+/// Names an output while it is there; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutputId(pub u32);
+
 /// Names a guest buffer that a presentation backend has imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BufferId(pub u64);
@@ -21,6 +25,49 @@ pub struct Rect {
     /// Width, at least 0.
     pub width: i32,
     /// Height, at least 0.
+    pub height: i32,
+}
+
+impl Rect {
+    /// The first column to the right of it.
+    #[must_use]
+    pub const fn right(&self) -> i32 {
+        self.x.saturating_add(self.width)
+    }
+
+    /// The first line below it.
+    #[must_use]
+    pub const fn bottom(&self) -> i32 {
+        self.y.saturating_add(self.height)
+    }
+
+    /// Whether the two share a pixel.
+    #[must_use]
+    pub const fn overlaps(&self, other: &Self) -> bool {
+        self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
+    }
+
+    /// Whether all pixels of `other` are pixels of this one.
+    #[must_use]
+    pub const fn contains(&self, other: &Self) -> bool {
+        self.x <= other.x && other.right() <= self.right() && self.y <= other.y && other.bottom() <= self.bottom()
+    }
+
+    /// What the two share, if they share a pixel.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        let (x, y) = (self.x.max(other.x), self.y.max(other.y));
+        let (right, bottom) = (self.right().min(other.right()), self.bottom().min(other.bottom()));
+        self.overlaps(other).then_some(Self { x, y, width: right - x, height: bottom - y })
+    }
+}
+
+/// A width and a height in pixels, each at least 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Size {
+    /// Width.
+    pub width: i32,
+    /// Height.
     pub height: i32,
 }
 

@@ -1,4 +1,264 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What is where on the outputs: pure geometry and description, no drawing.
+//!
+//! A [`Scene`] holds one window per guest connector, and describes each output's picture as a
+//! [`Frame`]. Content is shown at 1:1, never scaled.
 
+pub mod decoration;
 pub mod element;
+pub mod guest_window;
+pub mod layout;
+pub mod text;
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+pub use self::decoration::WindowLabel;
+use self::element::{Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Size};
+use self::guest_window::GuestWindow;
+pub use self::guest_window::{Shown, WindowId};
+use self::layout::Place;
+use self::text::Font;
+
+/// What shows where no window is.
+pub const BACKGROUND: Color = Color { red: 38, green: 44, blue: 52 };
+
+/// What shows around a full-screen window.
+pub const AROUND_FULL_SCREEN: Color = Color { red: 0, green: 0, blue: 0 };
+
+/// The largest side of a content, in pixels.
+const LARGEST: i32 = 16_384;
+
+const WAITING: Color = Color { red: 128, green: 138, blue: 150 };
+/// No window has this number, so no element of a window has this name.
+const WAITING_ID: ElementId = ElementId(0);
+
+/// An output as the scene knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SceneOutput {
+    /// Its name.
+    pub id: OutputId,
+    /// Its size in pixels.
+    pub size: Size,
+}
+
+/// All windows on all outputs.
+#[derive(Debug)]
+pub struct Scene {
+    outputs: Vec<SceneOutput>,
+    /// Oldest first; the newest is in front.
+    windows: Vec<GuestWindow>,
+    full_screen: Option<WindowId>,
+    next: u64,
+    font: Option<Font>,
+    waiting: Option<Rc<Pixmap>>,
+    damaged: BTreeSet<OutputId>,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scene {
+    /// A scene without outputs and windows.
+    #[must_use]
+    pub fn new() -> Self {
+        let font = Font::bundled().map_err(|error| tracing::error!(%error, "labels have no text")).ok();
+        let room = Size { width: i32::MAX, height: i32::MAX };
+        let waiting = font
+            .as_ref()
+            .and_then(|font| decoration::draw_note(font, "Grantway is waiting for a guest", WAITING, BACKGROUND, room));
+        Self {
+            outputs: Vec::new(),
+            windows: Vec::new(),
+            full_screen: None,
+            next: 1,
+            font,
+            waiting,
+            damaged: BTreeSet::new(),
+        }
+    }
+
+    /// Says which outputs there are, in the order in which they are filled. Windows keep their places as
+    /// far as they can; the others are placed anew, oldest first.
+    pub fn set_outputs(&mut self, outputs: &[SceneOutput]) {
+        let before = std::mem::replace(&mut self.outputs, outputs.to_vec());
+        let places: Vec<_> = self.windows.iter_mut().map(|window| window.place.take()).collect();
+        for (index, place) in places.into_iter().enumerate() {
+            let moved = place.and_then(|place| {
+                let id = before.get(place.output)?.id;
+                let output = self.outputs.iter().position(|output| output.id == id)?;
+                Some(Place { output, ..place })
+            });
+            if let Some(place) = moved {
+                self.keep(index, place);
+            }
+        }
+        for index in 0..self.windows.len() {
+            self.place(index);
+        }
+        self.damaged = outputs.iter().map(|output| output.id).collect();
+    }
+
+    /// Adds a window, in front of the others, that shows nothing yet.
+    pub fn add_window(&mut self, label: WindowLabel, content_size: Size) -> WindowId {
+        let id = WindowId(self.next);
+        self.next += 1;
+        self.windows.push(GuestWindow::new(id, label, within_limits(content_size), self.font.as_ref()));
+        self.place(self.windows.len() - 1);
+        // The first window ends the waiting.
+        if self.windows.len() == 1 {
+            self.damage_all();
+        }
+        self.damage(id);
+        id
+    }
+
+    /// Takes a window away; nothing happens if it is not there.
+    pub fn remove_window(&mut self, id: WindowId) {
+        self.damage(id);
+        if self.full_screen == Some(id) {
+            self.set_fullscreen(None);
+        }
+        self.windows.retain(|window| window.id != id);
+        if self.windows.is_empty() {
+            self.damage_all();
+        }
+    }
+
+    /// Changes the size of a window's content. It stays where it is if there is room.
+    pub fn resize_content(&mut self, id: WindowId, content_size: Size) {
+        let Some(index) = self.windows.iter().position(|window| window.id == id) else { return };
+        self.damage(id);
+        let font = self.font.as_ref();
+        let place = self.windows.get_mut(index).and_then(|window| {
+            window.resize(within_limits(content_size), font);
+            window.place.take()
+        });
+        if let Some(place) = place {
+            self.keep(index, place);
+        }
+        self.place(index);
+        self.damage(id);
+    }
+
+    /// Shows a part of a buffer in a window, or nothing.
+    pub fn show(&mut self, id: WindowId, shown: Option<Shown>) {
+        let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
+        if window.shown != shown {
+            window.shown = shown;
+            self.damage(id);
+        }
+    }
+
+    /// Gives one window its whole output, without decoration, or ends that.
+    pub fn set_fullscreen(&mut self, id: Option<WindowId>) {
+        let id = id.filter(|id| self.windows.iter().any(|window| window.id == *id));
+        if self.full_screen != id {
+            self.full_screen = id;
+            self.damage_all();
+        }
+    }
+
+    /// The window that has an output for itself.
+    #[must_use]
+    pub const fn fullscreen(&self) -> Option<WindowId> {
+        self.full_screen
+    }
+
+    /// Where a window's content is; `None` while it is hidden.
+    #[must_use]
+    pub fn placement(&self, id: WindowId) -> Option<(OutputId, Rect)> {
+        let window = self.window(id)?;
+        let place = window.place?;
+        let output = self.outputs.get(place.output)?;
+        match self.full_screen_on(place.output) {
+            None => Some((output.id, window.content_rect(&place.rect))),
+            Some(full) if full.id == id => Some((output.id, layout::full_screen(output.size, window.size))),
+            Some(_) => None,
+        }
+    }
+
+    /// The picture of an output; empty for one that is not there.
+    #[must_use]
+    pub fn frame(&self, output: OutputId) -> Frame {
+        let mut frame = Frame { elements: Vec::new(), background: BACKGROUND };
+        let Some(index) = self.outputs.iter().position(|other| other.id == output) else { return frame };
+        let Some(size) = self.outputs.get(index).map(|output| output.size) else { return frame };
+        if let Some(window) = self.full_screen_on(index) {
+            frame.background = AROUND_FULL_SCREEN;
+            window.content(layout::full_screen(size, window.size), &mut frame.elements);
+            return frame;
+        }
+        for window in self.windows.iter().rev() {
+            if let Some(place) = window.place.filter(|place| place.output == index) {
+                window.elements(&place.rect, &mut frame.elements);
+            }
+        }
+        if self.windows.is_empty() && index == 0 {
+            frame.elements.extend(self.waiting_note(size));
+        }
+        frame
+    }
+
+    /// The outputs whose picture changed since the last call.
+    pub fn take_damaged(&mut self) -> Vec<OutputId> {
+        std::mem::take(&mut self.damaged).into_iter().collect()
+    }
+
+    fn waiting_note(&self, size: Size) -> Option<Element> {
+        let note = self.waiting.as_ref()?;
+        let (width, height) = (i32::try_from(note.width).ok()?, i32::try_from(note.height).ok()?);
+        let target = Rect { x: (size.width - width) / 2, y: (size.height - height) / 2, width, height };
+        Some(Element { id: WAITING_ID, target, content: Content::Pixmap(Rc::clone(note)) })
+    }
+
+    fn window(&self, id: WindowId) -> Option<&GuestWindow> {
+        self.windows.iter().find(|window| window.id == id)
+    }
+
+    fn full_screen_on(&self, output: usize) -> Option<&GuestWindow> {
+        self.window(self.full_screen?).filter(|window| window.place.is_some_and(|place| place.output == output))
+    }
+
+    /// Leaves a window where it was, in its present size, if it can stay there.
+    fn keep(&mut self, index: usize, before: Place) {
+        let (outputs, taken) = self.areas();
+        if let Some(window) = self.windows.get_mut(index) {
+            let size = decoration::outer_size(window.size);
+            let rect = Rect { width: size.width, height: size.height, ..before.rect };
+            let place = Place { rect, ..before };
+            window.place = Some(place).filter(|place| layout::fits(&outputs, &taken, place));
+        }
+    }
+
+    /// Places a window, unless it has a place.
+    fn place(&mut self, index: usize) {
+        let (outputs, taken) = self.areas();
+        if let Some(window) = self.windows.get_mut(index).filter(|window| window.place.is_none()) {
+            window.place = layout::place(&outputs, &taken, decoration::outer_size(window.size));
+        }
+    }
+
+    /// The outputs' sizes, and where windows are.
+    fn areas(&self) -> (Vec<Size>, Vec<Place>) {
+        let outputs = self.outputs.iter().map(|output| output.size).collect();
+        (outputs, self.windows.iter().filter_map(|window| window.place).collect())
+    }
+
+    fn damage(&mut self, id: WindowId) {
+        let output = self.placement(id).map(|(output, _)| output);
+        self.damaged.extend(output);
+    }
+
+    fn damage_all(&mut self) {
+        self.damaged.extend(self.outputs.iter().map(|output| output.id));
+    }
+}
+
+/// No content is empty, or so large that sums of positions could overflow.
+fn within_limits(size: Size) -> Size {
+    Size { width: size.width.clamp(1, LARGEST), height: size.height.clamp(1, LARGEST) }
+}

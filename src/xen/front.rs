@@ -7,10 +7,10 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{Ordering, fence};
 
+use super::PAGE_SIZE;
 use super::event_page::{IN_CONS, IN_PROD, Layout};
 use super::pages::{OutOfBounds, SharedPages};
 use super::ring::{REQ_EVENT, REQ_PROD, RSP_EVENT, RSP_PROD, slot_offset, slots};
-use super::PAGE_SIZE;
 
 /// The front half of a request ring of `SLOT`-byte slots.
 #[derive(Debug)]

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make help` lists what can be made.
+
+# A toolchain of rustup need not be on PATH yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+SHELL := /bin/bash
+CARGO ?= cargo
+# One set of features everywhere, so that nothing is compiled twice.
+FEATURES := --all-features
+OUT := target/xen-lab
+
+# The lab mounts and chroots: as root, or by sudo with what tells where its cache is.
+AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo env HOME="$$HOME" PATH="$$PATH" \
+	$${XDG_CACHE_HOME:+XDG_CACHE_HOME="$$XDG_CACHE_HOME"} \
+	$${GRANTWAY_LAB_CACHE:+GRANTWAY_LAB_CACHE="$$GRANTWAY_LAB_CACHE"})
+
+step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
+
+.PHONY: help build demo test check lint xen-test xen-lab xen-shell setup-build setup-lab release lab-clean clean
+
+help:
+	@echo 'make demo        build, and show two simulated guests (a picture, and the status table)'
+	@echo 'make test        everything that runs without Xen: unit, protocol and simulator tests, lints'
+	@echo 'make xen-test    every scenario on real Xen, in emulation (first run: downloads Debian and builds a Dom0)'
+	@echo 'make xen-lab SCENARIO=FOLDER   one scenario, from anywhere'
+	@echo 'make xen-shell   a prompt in Dom0 with the compositor running'
+	@echo 'make build       the program alone: target/release/grantway'
+	@echo 'make check       formatting and lints alone'
+	@echo 'make lab-clean   removes the lab results and the cached Dom0 trees'
+	@echo
+	@echo 'Each installs what it needs on Debian 12 and 13, as root or by sudo.'
+
+setup-build:
+	@packaging/setup/build.sh
+
+setup-lab: setup-build
+	@packaging/setup/lab.sh
+
+release: setup-build
+	$(call step,building the program (release))
+	@$(CARGO) build --release $(FEATURES) --bins
+
+build: release
+
+demo: release
+	@target/release/grantway demo
+
+test: setup-build
+	$(call step,tests)
+	@$(CARGO) test $(FEATURES)
+	@$(MAKE) --no-print-directory lint
+
+check: setup-build
+	@$(MAKE) --no-print-directory lint
+
+# Formatting and lints, where the toolchain has the tools for them.
+lint:
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then \
+		printf '\033[1m==>\033[0m formatting\n'; $(CARGO) fmt --all --check; \
+	else echo 'cargo fmt is not installed: formatting is not checked'; fi
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
+		printf '\033[1m==>\033[0m lints\n'; $(CARGO) clippy $(FEATURES) --all-targets -- -D warnings; \
+	else echo 'cargo clippy is not installed: lints are not checked'; fi
+
+# What the lab runs: the program, the runner, and the guests' program.
+lab-build: setup-lab
+	$(call step,building the program and the lab (release))
+	@$(CARGO) build --release $(FEATURES) --bins --examples
+
+# The results belong to the user also where the lab ran by sudo.
+lab = $(AS_ROOT) target/release/examples/xen-lab --out $(OUT) $(1); code=$$?; \
+	$(if $(AS_ROOT),sudo chown -R "$$(id -u):$$(id -g)" $(OUT);) exit $$code
+
+.PHONY: lab-build
+xen-test: lab-build
+	@$(call lab,)
+
+xen-lab: lab-build
+	@if [ -z "$(SCENARIO)" ]; then \
+		echo 'usage: make xen-lab SCENARIO=FOLDER; the repository has:'; ls -d tests/lab/scenarios/*/; exit 2; fi
+	@$(call lab,$(SCENARIO))
+
+xen-shell: lab-build
+	@$(call lab,--shell)
+
+lab-clean:
+	rm -rf $(OUT)
+	$(AS_ROOT) rm -rf "$${GRANTWAY_LAB_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/grantway-lab}"
+
+clean:
+	$(CARGO) clean

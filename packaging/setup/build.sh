@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Installs what a build and `cargo test` need on Debian 12 or 13: libraries, and a Rust toolchain
+# where there is none. As root or by sudo; a second run finds everything in place and ends at once.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. packaging/setup/common.sh
+
+libraries=(
+    libxkbcommon-dev libinput-dev libseat-dev libudev-dev libgbm-dev libdrm-dev libpixman-1-dev
+    libegl-dev libgles-dev libwayland-dev
+)
+tools=(pkg-config gcc libc6-dev ca-certificates)
+# What the tests need at run time: a software renderer without a GPU, and a judge for our EDIDs.
+runtime=(libegl-mesa0 libgl1-mesa-dri edid-decode)
+
+# The oldest Rust that the manifest allows.
+wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+# True when the toolchain on PATH or of rustup is new enough.
+rust_is_new_enough() {
+    local have
+    have=$(PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" rustc --version 2>/dev/null | awk '{ print $2 }')
+    PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" cargo --version >/dev/null 2>&1 || return 1
+    [ -n "$have" ] && [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -n 1)" = "$wanted" ]
+}
+
+install_packages "${libraries[@]}" "${tools[@]}" "${runtime[@]}"
+
+if ! rust_is_new_enough; then
+    case "$(debian_codename)" in
+        trixie)
+            ensure_backports
+            install_packages -t trixie-backports rustc cargo rust-clippy rustfmt
+            # An older toolchain that is installed already counts as present: bring it up to date.
+            rust_is_new_enough || apt_get install -y --no-install-recommends -t trixie-backports rustc cargo rust-clippy rustfmt
+            rust_is_new_enough || die "Rust $wanted or newer is needed, and another one comes first on PATH: $(command -v rustc)" ;;
+        *)
+            die "Rust $wanted or newer is needed, which Debian 12 does not have: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y" ;;
+    esac
+fi
+say "set-up for the build: done"

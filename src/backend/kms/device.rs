@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One display device with its outputs.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use calloop::{LoopHandle, RegistrationToken};
+use nix::errno::Errno;
+use nix::libc::dev_t;
+use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmEvent, DrmEventMetadata};
+use smithay::reexports::drm::Device as _;
+use smithay::reexports::drm::control::crtc;
+use smithay::utils::DeviceFd;
+
+use super::config::{KmsConfig, KmsError, RendererChoice};
+use super::connectors::{self, Connected};
+use super::output::{Output, Plan};
+use super::pipeline::{self, Drawn, Pipeline};
+use super::session::{Inbox, Notice, Session};
+use crate::backend::{Commit, Event, OutputId};
+use crate::scene::element::{Frame, Pixmap};
+use crate::time::Time;
+
+/// One display device.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) id: dev_t,
+    path: PathBuf,
+    token: RegistrationToken,
+    pub(super) pipeline: Box<dyn Pipeline>,
+    outputs: Vec<Output>,
+    commit_errors: u64,
+    // After the pipeline, whose buffers and framebuffers belong to it.
+    drm: DrmDevice,
+}
+
+impl Device {
+    /// Opens a device and switches everything on it off; its outputs come with the first [`Device::rescan`].
+    pub(super) fn open(
+        path: &Path,
+        renderer: RendererChoice,
+        session: &mut Session,
+        handle: &LoopHandle<'static, Inbox>,
+    ) -> Result<Self, KmsError> {
+        let refused = |why: String| KmsError::Device { path: path.to_owned(), why };
+        let descriptor = session.open_device(path).map_err(|errno| refused(open_error(errno)))?;
+        let fd = DrmDeviceFd::new(DeviceFd::from(descriptor));
+        if session.checks_master() {
+            fd.acquire_master_lock().map_err(|error| refused(master_error(&error)))?;
+        }
+        let (drm, notifier) =
+            DrmDevice::new(fd, true).map_err(|error| refused(format!("{error}; is it a display device?")))?;
+        let pipeline = pipeline::open(drm.device_fd(), renderer).map_err(refused)?;
+        let token = listen(&drm, notifier, handle).map_err(refused)?;
+        let device =
+            Self { id: drm.device_id(), path: path.to_owned(), token, pipeline, outputs: Vec::new(), commit_errors: 0, drm };
+        tracing::info!(
+            device = %path.display(),
+            driver = device.driver(),
+            renderer = device.pipeline.renderer(),
+            atomic = device.drm.is_atomic(),
+            "display device opened"
+        );
+        Ok(device)
+    }
+
+    fn driver(&self) -> String {
+        self.drm.get_driver().map_or_else(|_| "unknown".to_owned(), |driver| driver.name().to_string_lossy().into_owned())
+    }
+
+    /// Gives everything back: displays are switched off, or get back what they showed before us.
+    pub(super) fn close(self, session: &mut Session, handle: &LoopHandle<'static, Inbox>) {
+        let Self { token, pipeline, drm, .. } = self;
+        handle.remove(token);
+        let fd = drm.device_fd().device_fd();
+        drop(pipeline);
+        drop(drm);
+        if let Ok(descriptor) = TryInto::<OwnedFd>::try_into(fd) {
+            session.close_device(descriptor);
+        }
+    }
+
+    pub(super) fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    fn output(&mut self, id: OutputId) -> Option<&mut Output> {
+        self.outputs.iter_mut().find(|output| output.id == id)
+    }
+
+    /// Follows what is plugged in.
+    pub(super) fn rescan(&mut self, config: &KmsConfig, ids: &mut OutputIds, now: Time, events: &mut Vec<Event>) {
+        let connected = match connectors::scan(&self.drm) {
+            Ok(connected) => connected,
+            Err(error) => {
+                tracing::warn!(device = %self.path.display(), %error, "its connectors can't be listed");
+                return;
+            }
+        };
+        let mut planned: Vec<(Plan, &Connected)> = connected
+            .iter()
+            .filter_map(|display| Some((Plan::of(display, config.output(&display.name))?, display)))
+            .collect();
+        self.remove_outputs(|plan| !planned.iter().any(|(wanted, _)| wanted.connector == plan.connector), events);
+        for (plan, _) in &planned {
+            self.change_mode(plan, now, events);
+        }
+        planned.retain(|(plan, _)| !self.outputs.iter().any(|output| output.plan.connector == plan.connector));
+        self.add_outputs(planned, ids, events);
+    }
+
+    /// Takes the device's outputs away, all of them.
+    pub(super) fn remove_all(&mut self, events: &mut Vec<Event>) {
+        self.remove_outputs(|_| true, events);
+    }
+
+    fn remove_outputs(&mut self, gone: impl Fn(&Plan) -> bool, events: &mut Vec<Event>) {
+        let pipeline = &mut self.pipeline;
+        self.outputs.retain(|output| {
+            let gone = gone(&output.plan);
+            if gone {
+                pipeline.remove(output.crtc);
+                tracing::info!(output = output.plan.name, "output gone");
+                events.push(Event::OutputRemoved(output.id));
+            }
+            !gone
+        });
+    }
+
+    fn change_mode(&mut self, plan: &Plan, now: Time, events: &mut Vec<Event>) {
+        let changed = |output: &&mut Output| output.plan.connector == plan.connector && output.plan.mode != plan.mode;
+        let Some(output) = self.outputs.iter_mut().find(changed) else { return };
+        self.pipeline.remove(output.crtc);
+        events.extend(output.given_up(now));
+        output.plan = plan.clone();
+        let crtc = output.crtc;
+        let info = output.info();
+        match add_display(&mut self.drm, self.pipeline.as_mut(), plan, crtc) {
+            Ok(()) => events.push(Event::OutputAdded(info)),
+            Err(error) => {
+                tracing::warn!(output = plan.name, error, "the output's new mode failed");
+                self.remove_outputs(|other| other.connector == plan.connector, events);
+            }
+        }
+    }
+
+    fn add_outputs(&mut self, planned: Vec<(Plan, &Connected)>, ids: &mut OutputIds, events: &mut Vec<Event>) {
+        let taken: Vec<crtc::Handle> = self.outputs.iter().map(|output| output.crtc).collect();
+        let candidates: Vec<Vec<crtc::Handle>> = planned.iter().map(|(_, display)| display.crtcs.clone()).collect();
+        for ((plan, _), crtc) in planned.into_iter().zip(connectors::assign(&candidates, &taken)) {
+            let added = match crtc {
+                Some(crtc) => add_display(&mut self.drm, self.pipeline.as_mut(), &plan, crtc).map(|()| crtc),
+                None => Err("the device has no scanout engine left for it".to_owned()),
+            };
+            match added {
+                Ok(crtc) => {
+                    let output = Output::new(ids.next(), plan, crtc);
+                    let info = output.info();
+                    tracing::info!(output = info.name, width = info.width, height = info.height, "output added");
+                    events.push(Event::OutputAdded(info));
+                    self.outputs.push(output);
+                }
+                Err(error) => tracing::warn!(output = plan.name, error, "the output can't be used"),
+            }
+        }
+    }
+
+    /// Shows a frame; `None` when the output is not this device's.
+    pub(super) fn commit(&mut self, id: OutputId, frame: &Frame, now: Time) -> Option<Commit> {
+        let output = self.outputs.iter_mut().find(|output| output.id == id)?;
+        if output.is_pending() || !self.drm.is_active() {
+            return Some(Commit::Skipped);
+        }
+        match self.pipeline.draw(output.crtc, frame) {
+            Ok(Drawn::Submitted) => {
+                output.submitted(now);
+                Some(Commit::Submitted)
+            }
+            Ok(Drawn::NoDamage) => Some(Commit::NoDamage),
+            Err(error) => {
+                self.commit_errors += 1;
+                // Powers of two: an error at each frame must not fill the log.
+                if self.commit_errors.is_power_of_two() {
+                    tracing::warn!(output = output.plan.name, error, times = self.commit_errors, "a frame failed");
+                }
+                self.pipeline.reset(output.crtc);
+                Some(Commit::Skipped)
+            }
+        }
+    }
+
+    /// The kernel says that a frame is on the display.
+    pub(super) fn flipped(&mut self, crtc: crtc::Handle, metadata: Option<&DrmEventMetadata>, now: Time) -> Option<Event> {
+        let output = self.outputs.iter_mut().find(|output| output.crtc == crtc)?;
+        let event = output.flipped(metadata, now)?;
+        self.pipeline.shown(crtc);
+        Some(event)
+    }
+
+    /// Gives up frames that the kernel lost.
+    pub(super) fn expire(&mut self, now: Time, events: &mut Vec<Event>) {
+        for output in &mut self.outputs {
+            if output.deadline().is_none_or(|deadline| now < deadline) {
+                continue;
+            }
+            tracing::warn!(output = output.plan.name, "the kernel did not report a flip; going on without");
+            events.extend(output.given_up(now));
+            self.pipeline.shown(output.crtc);
+            self.pipeline.reset(output.crtc);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.outputs.iter().filter_map(Output::deadline).min()
+    }
+
+    /// Lets the hardware go, until [`Device::resume`].
+    pub(super) fn pause(&mut self) {
+        self.drm.pause();
+    }
+
+    /// Takes the hardware back; every output needs a new frame.
+    pub(super) fn resume(&mut self, now: Time, events: &mut Vec<Event>) {
+        if let Err(error) = self.drm.activate(true) {
+            tracing::error!(device = %self.path.display(), %error, "the device did not come back");
+        }
+        for output in &mut self.outputs {
+            if let Some(event) = output.given_up(now) {
+                self.pipeline.shown(output.crtc);
+                events.push(event);
+            }
+            self.pipeline.reset(output.crtc);
+        }
+    }
+
+    /// What an output shows; `None` when the output is not this device's.
+    pub(super) fn screenshot(&mut self, id: OutputId) -> Option<Result<Pixmap, String>> {
+        let crtc = self.output(id)?.crtc;
+        Some(self.pipeline.screenshot(crtc))
+    }
+}
+
+/// Names outputs; no name is used twice.
+#[derive(Debug, Default)]
+pub(super) struct OutputIds(u32);
+
+impl OutputIds {
+    fn next(&mut self) -> OutputId {
+        self.0 += 1;
+        OutputId(self.0)
+    }
+}
+
+fn add_display(drm: &mut DrmDevice, pipeline: &mut dyn Pipeline, plan: &Plan, crtc: crtc::Handle) -> Result<(), String> {
+    let surface = drm.create_surface(crtc, plan.mode, &[plan.connector]).map_err(|error| error.to_string())?;
+    pipeline.add(surface)
+}
+
+fn listen(
+    drm: &DrmDevice,
+    notifier: DrmDeviceNotifier,
+    handle: &LoopHandle<'static, Inbox>,
+) -> Result<RegistrationToken, String> {
+    let device = drm.device_id();
+    handle
+        .insert_source(notifier, move |event, metadata, inbox| {
+            inbox.push(match event {
+                DrmEvent::VBlank(crtc) => Notice::Flip { device, crtc, metadata: metadata.take() },
+                DrmEvent::Error(error) => Notice::DeviceFailed { device, error: error.to_string() },
+            });
+        })
+        .map_err(|error| error.to_string())
+}
+
+fn open_error(errno: Errno) -> String {
+    match errno {
+        Errno::ENOENT | Errno::ENODEV | Errno::ENXIO => "there is no such device; look into /dev/dri".to_owned(),
+        Errno::EACCES | Errno::EPERM => {
+            "permission denied: start as root, or use a session (seatd, or a login at a local console)".to_owned()
+        }
+        errno => errno.desc().to_owned(),
+    }
+}
+
+fn master_error(error: &std::io::Error) -> String {
+    format!(
+        "another program drives this display ({error}): stop the other compositor or display server, or \
+         switch away from it"
+    )
+}

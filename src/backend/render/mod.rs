@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! From a frame of the scene to what Smithay's renderers and compositors draw; shared by all backends.
+//!
+//! A [`Painter`] owns a renderer and the textures of the guests' buffers; each output has a [`Gallery`],
+//! which remembers its elements from frame to frame.
+
+#[allow(unsafe_code, reason = "makes EGL displays and contexts")]
+pub mod gles;
+#[allow(unsafe_code, reason = "makes pixman images over guest pages")]
+mod pixman;
+
+mod element;
+mod gallery;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+use smithay::backend::allocator::Fourcc;
+use smithay::backend::allocator::dmabuf::Dmabuf;
+use smithay::backend::renderer::utils::Buffer;
+use smithay::backend::renderer::{ExportMem, ImportMem, Texture, TextureFilter};
+use smithay::utils::{Buffer as BufferCoords, Rectangle, Size};
+
+pub use self::element::PaintElement;
+pub use self::gallery::{Gallery, color32};
+use super::format::{self, Format};
+use super::{ImportPath, ImportRefused, PixelLayout};
+use crate::buffer::memory::BufferMemory;
+use crate::scene::element::{BufferId, Pixmap};
+
+/// What a copied guest buffer, and nothing else, is stored in.
+const COPIED: Fourcc = Fourcc::Xrgb8888;
+
+/// A renderer that may sample guest memory where it lies.
+pub trait PaintRenderer: ImportMem<TextureId: Clone + 'static> {
+    /// Its name, for the user.
+    const NAME: &'static str;
+
+    /// Makes a texture over the memory itself. The layout was checked against the memory.
+    ///
+    /// # Errors
+    /// Why not, as a sentence for the user.
+    fn share(
+        &mut self,
+        memory: &Rc<BufferMemory>,
+        layout: &PixelLayout,
+        format: &Format,
+    ) -> Result<Shared<Self::TextureId>, String>;
+}
+
+/// A texture that reads guest memory in place. Keep the memory alive beside it.
+#[derive(Debug)]
+pub struct Shared<T> {
+    /// The texture.
+    pub texture: T,
+    /// How it reads.
+    pub path: ImportPath,
+    /// Why so, for the user.
+    pub reason: String,
+    /// The dma-buf as it was handed to the renderer, which forgets the texture when this is dropped.
+    pub dmabuf: Option<Dmabuf>,
+}
+
+/// A guest buffer as the renderer knows it. The order of the fields is the order in which they go: the
+/// memory last.
+#[derive(Debug)]
+struct GuestBuffer<T> {
+    texture: Option<T>,
+    storage: Option<Buffer>,
+    copy: Option<CopyState>,
+    _dmabuf: Option<Dmabuf>,
+    layout: PixelLayout,
+    memory: Rc<BufferMemory>,
+}
+
+/// The state of a buffer that is copied.
+#[derive(Debug)]
+struct CopyState {
+    format: &'static Format,
+    version: Option<u64>,
+    bytes: u64,
+}
+
+/// A renderer with the guests' buffers.
+pub struct Painter<R: PaintRenderer> {
+    renderer: R,
+    buffers: HashMap<BufferId, GuestBuffer<R::TextureId>>,
+    line: Vec<u8>,
+    staging: Vec<u8>,
+}
+
+impl<R: PaintRenderer> fmt::Debug for Painter<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Painter")
+            .field("renderer", &R::NAME)
+            .field("buffers", &self.buffers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: PaintRenderer> Painter<R> {
+    /// Takes a renderer over.
+    ///
+    /// # Errors
+    /// A sentence for the user, when it can't draw pixel by pixel.
+    pub fn new(mut renderer: R) -> Result<Self, String> {
+        renderer.upscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
+        renderer.downscale_filter(TextureFilter::Linear).map_err(|error| error.to_string())?;
+        Ok(Self { renderer, buffers: HashMap::new(), line: Vec::new(), staging: Vec::new() })
+    }
+
+    /// The renderer.
+    pub const fn renderer(&mut self) -> &mut R {
+        &mut self.renderer
+    }
+
+    /// Makes a guest buffer showable under the name `id`, in place where the renderer can, else as a copy.
+    ///
+    /// # Errors
+    /// [`ImportRefused`], when the layout doesn't fit the memory or the memory can't be read at all.
+    pub fn import(
+        &mut self,
+        id: BufferId,
+        memory: Rc<BufferMemory>,
+        layout: PixelLayout,
+    ) -> Result<(ImportPath, String), ImportRefused> {
+        let format = format::find(layout.fourcc)
+            .ok_or_else(|| ImportRefused(format!("format {} is none of those shown", format::name(layout.fourcc))))?;
+        format.check(&layout, memory.len()).map_err(ImportRefused)?;
+        let (buffer, path, reason) = match self.renderer.share(&memory, &layout, format) {
+            Ok(Shared { texture, path, reason, dmabuf }) => (
+                GuestBuffer { texture: Some(texture), storage: None, copy: None, _dmabuf: dmabuf, layout, memory },
+                path,
+                reason,
+            ),
+            Err(reason) => {
+                memory.pages().map_err(|error| ImportRefused(format!("{reason}; nor can the CPU read it: {error}")))?;
+                let copy = Some(CopyState { format, version: None, bytes: 0 });
+                let buffer = GuestBuffer { texture: None, storage: None, copy, _dmabuf: None, layout, memory };
+                (buffer, ImportPath::Copy, reason)
+            }
+        };
+        self.buffers.insert(id, buffer);
+        Ok((path, reason))
+    }
+
+    /// Whether the buffer is known, and not evicted.
+    #[must_use]
+    pub fn knows(&self, id: BufferId) -> bool {
+        self.buffers.contains_key(&id)
+    }
+
+    /// The memory and layout of a buffer.
+    #[must_use]
+    pub fn source(&self, id: BufferId) -> Option<(&Rc<BufferMemory>, PixelLayout)> {
+        self.buffers.get(&id).map(|buffer| (&buffer.memory, buffer.layout))
+    }
+
+    /// What a plane may show instead of the buffer's texture, from the next list of elements on.
+    pub fn set_storage(&mut self, id: BufferId, storage: Option<Buffer>) {
+        if let Some(buffer) = self.buffers.get_mut(&id) {
+            buffer.storage = storage;
+        }
+    }
+
+    /// Forgets a buffer: afterwards neither the painter nor the renderer holds its memory. Elements made
+    /// before still do, until they are dropped. Returns whether the buffer was known.
+    pub fn evict(&mut self, id: BufferId) -> bool {
+        if self.buffers.remove(&id).is_none() {
+            return false;
+        }
+        if let Err(error) = self.renderer.cleanup_texture_cache() {
+            tracing::error!(%error, "the renderer could not clean up after a buffer");
+        }
+        true
+    }
+
+    /// Bytes copied of the buffer's pixels so far.
+    #[must_use]
+    pub fn bytes_copied(&self, id: BufferId) -> u64 {
+        self.buffers.get(&id).and_then(|buffer| buffer.copy.as_ref()).map_or(0, |copy| copy.bytes)
+    }
+
+    /// The buffer's texture as of `version`, copied first where it has to be; `None` if it is not known or
+    /// can't be read.
+    fn texture(&mut self, id: BufferId, version: u64) -> Option<&GuestBuffer<R::TextureId>> {
+        let buffer = self.buffers.get_mut(&id)?;
+        if let Some(copy) = buffer.copy.as_mut().filter(|copy| copy.version != Some(version)) {
+            let bytes = stage(&buffer.memory, &buffer.layout, copy.format, &mut self.line, &mut self.staging)
+                .map_err(|error| tracing::error!(%error, ?id, "a guest's buffer could not be read"))
+                .ok()?;
+            upload(&mut self.renderer, &mut buffer.texture, &self.staging, size(&buffer.layout)?)
+                .map_err(|error| tracing::error!(%error, ?id, "a guest's buffer could not be uploaded"))
+                .ok()?;
+            copy.version = Some(version);
+            copy.bytes += bytes;
+        }
+        Some(buffer)
+    }
+}
+
+fn size(layout: &PixelLayout) -> Option<Size<i32, BufferCoords>> {
+    Some((i32::try_from(layout.width).ok()?, i32::try_from(layout.height).ok()?).into())
+}
+
+/// Converts the guest's picture into `staging`, line by line, and says how many bytes of it were read.
+fn stage(
+    memory: &BufferMemory,
+    layout: &PixelLayout,
+    format: &Format,
+    line: &mut Vec<u8>,
+    staging: &mut Vec<u8>,
+) -> Result<u64, String> {
+    let number = |value: u32| usize::try_from(value).map_err(|error| error.to_string());
+    let (pitch, offset) = (number(layout.pitch)?, number(layout.offset)?);
+    let width = number(layout.width)?;
+    line.resize(number(format.line_bytes(layout.width, layout.pitch))?, 0);
+    staging.resize(width * number(layout.height)? * 4, 0);
+    let pages = memory.pages().map_err(|error| error.to_string())?;
+    let mut bytes = 0;
+    for (index, to) in staging.chunks_exact_mut(width * 4).enumerate() {
+        pages.read(offset + index * pitch, line).map_err(|error| error.to_string())?;
+        format.convert_line(line, to);
+        bytes += u64::from(format.line_bytes(layout.width, layout.pitch));
+    }
+    Ok(bytes)
+}
+
+fn upload<R: PaintRenderer>(
+    renderer: &mut R,
+    texture: &mut Option<R::TextureId>,
+    pixels: &[u8],
+    size: Size<i32, BufferCoords>,
+) -> Result<(), R::Error> {
+    match texture {
+        Some(texture) => renderer.update_memory(texture, pixels, Rectangle::from_size(size)),
+        None => {
+            *texture = Some(renderer.import_memory(pixels, COPIED, size, false)?);
+            Ok(())
+        }
+    }
+}
+
+/// Reads a rendered picture back, opaque.
+///
+/// # Errors
+/// The renderer's, as a sentence for the user.
+pub fn read_back<R: ExportMem>(renderer: &mut R, target: &R::Framebuffer<'_>) -> Result<Pixmap, String> {
+    let (width, height) = (target.width(), target.height());
+    let region = Rectangle::from_size(target.size());
+    // RGBA in this order is what every OpenGL ES reads back.
+    let mapping = renderer
+        .copy_framebuffer(target, region, Fourcc::Abgr8888)
+        .map_err(|error| format!("the picture can't be read back: {error}"))?;
+    let rgba = renderer.map_texture(&mapping).map_err(|error| format!("the picture can't be mapped: {error}"))?;
+    let mut pixels = Vec::with_capacity(rgba.len());
+    for [red, green, blue, _] in rgba.as_chunks::<4>().0 {
+        pixels.extend_from_slice(&[*blue, *green, *red, 255]);
+    }
+    Ok(Pixmap { width, height, pixels })
+}

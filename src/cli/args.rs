@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The definition of the command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{BackendKind, Mode, RendererKind, SessionKind};
+use crate::control::GuestSelector;
+use crate::logging;
+
+/// Shows Xen guests' screens: a Wayland compositor that is itself the PV display backend.
+///
+/// Without a command it runs the compositor.
+#[derive(Debug, Parser)]
+#[command(name = "grantway", version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) run: RunArguments,
+}
+
+/// How the compositor runs.
+#[derive(Args, Debug)]
+pub(super) struct RunArguments {
+    /// Configuration file [default: /etc/grantway/grantway.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// What presents [default: as configured]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(super) backend: Option<BackendKind>,
+    /// What composes the picture [default: as configured]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(super) renderer: Option<RendererKind>,
+    /// Who hands out the devices [default: as configured]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(super) session: Option<SessionKind>,
+    /// DRM device to present on, such as /dev/dri/card0
+    #[arg(long, value_name = "PATH")]
+    pub(super) drm_device: Option<PathBuf>,
+    /// Control socket [default: as configured]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    /// Where the guests are: xen, or sim:SOCKET for the simulator
+    #[arg(long, value_name = "PLATFORM", default_value = "xen")]
+    pub(super) platform: Platform,
+    /// A headless output; may be given several times
+    #[arg(long, value_name = "WxH[@HZ]")]
+    pub(super) output: Vec<Mode>,
+    /// Log filter, such as "debug" or "info,grantway::displif=debug"
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
+    pub(super) log: Option<String>,
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    logging::check_filter(text).map(|()| text.to_owned())
+}
+
+/// Where the guests are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// On this machine's Xen.
+    Xen,
+    /// On the simulator that listens at this socket.
+    Simulator(PathBuf),
+}
+
+impl FromStr for Platform {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "xen" => Ok(Self::Xen),
+            Some(("sim", socket)) if !socket.is_empty() && cfg!(feature = "sim") => {
+                Ok(Self::Simulator(PathBuf::from(socket)))
+            }
+            Some(("sim", socket)) if !socket.is_empty() => {
+                Err("this grantway was built without the simulator (feature \"sim\")".to_owned())
+            }
+            _ => Err("it is neither \"xen\" nor \"sim:SOCKET\"".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Ask the running compositor
+    Msg(MsgArguments),
+    /// Tell whether grantway can run here, and what to do where it can't
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a configuration file
+    CheckConfig {
+        /// The file [default: /etc/grantway/grantway.toml]
+        file: Option<PathBuf>,
+    },
+    /// Print the commented default configuration
+    DefaultConfig,
+    /// Show two simulated guests, print the status, and leave a picture
+    #[cfg_attr(not(feature = "sim"), command(hide = true))]
+    Demo {
+        /// How long it runs
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
+        seconds: u32,
+        /// Where its pictures go
+        #[arg(long, default_value = "target/demo")]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct MsgArguments {
+    /// Control socket [default: as configured]
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(super) socket: Option<PathBuf>,
+    /// Configuration file that names the socket [default: /etc/grantway/grantway.toml, if it is there]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Seconds to wait for an answer
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub(super) timeout: u32,
+    #[command(subcommand)]
+    pub(super) message: Message,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Message {
+    /// Outputs, guests and connectors
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a picture of an output, or of a guest alone, as PNG
+    Screenshot {
+        /// The file to write
+        file: PathBuf,
+        /// Of this guest (domain number or name)
+        #[arg(long, conflicts_with = "output", value_parser = guest)]
+        guest: Option<GuestSelector>,
+        /// Of this connector of the guest [default: 0]
+        #[arg(long, value_name = "N", requires = "guest", value_parser = clap::value_parser!(u16).range(0..64))]
+        connector: Option<u16>,
+        /// Of this output [default: the first one]
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        output: Option<String>,
+    },
+    /// Show one guest full screen, or none
+    Fullscreen {
+        /// Domain number or name, or "off"
+        #[arg(value_parser = guest_or_off)]
+        guest: Fullscreen,
+    },
+    /// Let all guests go in order, and end
+    Quit,
+}
+
+/// Who is to be full screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fullscreen(pub(super) Option<GuestSelector>);
+
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 128 || text.chars().any(char::is_control) {
+        return Err("a name has 1 to 128 printable characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn guest(text: &str) -> Result<GuestSelector, String> {
+    let selector = GuestSelector::from(name(text)?.as_str());
+    let number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if number && !matches!(selector, GuestSelector::DomId(0..=0x7fef)) {
+        return Err("a domain's number lies between 0 and 32751".to_owned());
+    }
+    Ok(selector)
+}
+
+fn guest_or_off(text: &str) -> Result<Fullscreen, String> {
+    if text == "off" { Ok(Fullscreen(None)) } else { guest(text).map(|guest| Fullscreen(Some(guest))) }
+}

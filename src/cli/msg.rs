@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `grantway msg`: asks the running compositor, and shows the answer.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::args::{Fullscreen, Message, MsgArguments};
+use super::{Refusal, load, print, socket_path};
+use crate::control::{self, Client, Request, Response, ScreenshotTarget, Status};
+
+pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
+    let socket = match arguments.socket {
+        Some(socket) => socket,
+        None => socket_path(&load(arguments.config.as_deref())?.control.socket),
+    };
+    let ask = |request: Request| -> Result<Response, Refusal> {
+        let timeout = Duration::from_secs(arguments.timeout.into());
+        let mut client = Client::connect(&socket, timeout).map_err(Refusal::failure)?;
+        match client.request(&request).map_err(Refusal::failure)? {
+            Response::Error(message) => Err(Refusal::Failure(message)),
+            response => Ok(response),
+        }
+    };
+    match arguments.message {
+        Message::Status { json } => match ask(Request::Status {})? {
+            Response::Status(status) => show(&status, json),
+            other => Err(unexpected(&other)),
+        },
+        Message::Screenshot { file, guest, connector, output } => {
+            let target = match (guest, output) {
+                (Some(guest), _) => ScreenshotTarget::Guest { guest, connector: connector.unwrap_or(0).into() },
+                (None, Some(output)) => ScreenshotTarget::Output(output),
+                (None, None) => ScreenshotTarget::FirstOutput,
+            };
+            match ask(Request::Screenshot { target })? {
+                Response::Screenshot(png) => save(&file, &png),
+                other => Err(unexpected(&other)),
+            }
+        }
+        Message::Fullscreen { guest: Fullscreen(guest) } => done(ask(Request::Fullscreen { guest })?),
+        Message::Quit => done(ask(Request::Quit {})?),
+    }
+}
+
+fn show(status: &Status, json: bool) -> Result<(), Refusal> {
+    let text = if json {
+        let mut text = serde_json::to_string_pretty(status).map_err(Refusal::failure)?;
+        text.push('\n');
+        text
+    } else {
+        control::render(status)
+    };
+    print(&text).map_err(Refusal::failure)
+}
+
+fn save(file: &Path, png: &[u8]) -> Result<(), Refusal> {
+    fs::write(file, png)
+        .map_err(|error| Refusal::Failure(format!("{}: the picture can't be written: {error}", file.display())))
+}
+
+fn done(response: Response) -> Result<(), Refusal> {
+    if response == Response::Done { Ok(()) } else { Err(unexpected(&response)) }
+}
+
+fn unexpected(response: &Response) -> Refusal {
+    let kind = match response {
+        Response::Done => "done",
+        Response::Status(_) => "a status",
+        Response::Screenshot(_) => "a picture",
+        Response::Error(_) => "an error",
+    };
+    Refusal::Failure(format!("grantway answered with {kind}, which was not asked for; are both of the same version?"))
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The configuration file: what may stand in it, its defaults, and errors that say where and what to do.
+//!
+//! Everything here is plain data. `assets/grantway.toml` documents each key and equals the defaults.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+mod error;
+mod limits;
+mod palette;
+mod values;
+
+pub use error::ConfigError;
+pub use limits::{LimitsConfig, LimitsOverride};
+pub use values::{FileMode, Mode, ParseModeError, Rgb, SocketPath};
+
+use values::{text, whole};
+
+/// Where the configuration is looked for when none is named.
+pub const DEFAULT_PATH: &str = "/etc/grantway/grantway.toml";
+
+/// The commented default configuration, as `grantway default-config` prints it.
+pub const DEFAULT_TEXT: &str = include_str!("../../assets/grantway.toml");
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Config {
+    /// What presents.
+    pub backend: BackendConfig,
+    /// Outputs and their modes, by name.
+    pub output: Vec<OutputConfig>,
+    /// How guests' windows look and where they go.
+    pub window: WindowConfig,
+    /// What each guest may use.
+    pub limits: LimitsConfig,
+    /// What differs for single guests, by domain name.
+    pub guest: BTreeMap<String, GuestConfig>,
+    /// The control socket.
+    pub control: ControlConfig,
+    /// What is logged.
+    pub log: LogConfig,
+    /// Frame pacing.
+    pub pacing: PacingConfig,
+}
+
+/// `[backend]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct BackendConfig {
+    /// Which backend presents.
+    pub kind: BackendKind,
+    /// What composes the picture.
+    pub renderer: RendererKind,
+    /// Who hands out the devices.
+    pub session: SessionKind,
+    /// The DRM device to present on; `None` takes the seat's primary one.
+    #[serde(deserialize_with = "values::device")]
+    pub drm_device: Option<PathBuf>,
+}
+
+/// Which backend presents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendKind {
+    /// KMS where there is a DRM device, else headless
+    #[default]
+    Auto,
+    /// No display; outputs exist only in memory
+    Headless,
+    /// Displays of this machine, by kernel mode setting
+    Kms,
+}
+
+/// What composes the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum RendererKind {
+    /// GL where there is a GPU, else pixman
+    #[default]
+    Auto,
+    /// The CPU
+    Pixman,
+    /// The GPU, by EGL and OpenGL ES
+    Gl,
+}
+
+/// Who hands out the devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionKind {
+    /// libseat where a seat manager answers, else none
+    #[default]
+    Auto,
+    /// seatd or logind, by libseat
+    Libseat,
+    /// Devices are opened directly, which needs root and an unused console
+    None,
+}
+
+/// `[[output]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OutputConfig {
+    /// The connector's name, such as `HDMI-A-1`; for the headless backend any name.
+    #[serde(deserialize_with = "text::<_, 64>")]
+    pub name: String,
+    /// The wanted mode.
+    pub mode: Mode,
+}
+
+/// How windows are placed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Side by side, none over another
+    #[default]
+    Tiled,
+    /// Each at its own place, possibly over others
+    Floating,
+}
+
+/// `[window]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct WindowConfig {
+    /// How windows are placed.
+    pub layout: Layout,
+    /// Width of the coloured border in pixels, 1..=64. It lies outside the guest's content.
+    #[serde(deserialize_with = "whole::<_, 1, 64>")]
+    pub border: u32,
+    /// Height of the label's bar in pixels, 12..=128. It lies outside the guest's content.
+    #[serde(deserialize_with = "whole::<_, 12, 128>")]
+    pub title_height: u32,
+    /// Pixels between windows, 0..=256.
+    #[serde(deserialize_with = "whole::<_, 0, 256>")]
+    pub gap: u32,
+    /// What shows where no window is.
+    pub background: Rgb,
+}
+
+impl Default for WindowConfig {
+    fn default() -> Self {
+        Self {
+            layout: Layout::default(),
+            border: 3,
+            title_height: 22,
+            gap: 8,
+            background: Rgb { red: 0x1c, green: 0x1f, blue: 0x26 },
+        }
+    }
+}
+
+/// `[guest."name"]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct GuestConfig {
+    /// Colour of border and label; `None` takes one that depends on the name alone.
+    pub color: Option<Rgb>,
+    /// Text of the label; `None` takes the domain's name.
+    #[serde(deserialize_with = "values::optional_text::<_, 64>")]
+    pub label: Option<String>,
+    /// Whether the guest is shown full screen when it connects.
+    pub fullscreen: bool,
+    /// Limits that differ from `[limits]`.
+    pub limits: LimitsOverride,
+}
+
+/// `[control]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ControlConfig {
+    /// Where the socket is.
+    pub socket: SocketPath,
+    /// The socket's file mode.
+    pub mode: FileMode,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// A bug of ours
+    Error,
+    /// Possible, but bad
+    Warn,
+    /// What an administrator wants to know
+    #[default]
+    Info,
+    /// Trouble that guests cause, in detail
+    Debug,
+    /// Each request
+    Trace,
+}
+
+impl LogLevel {
+    /// The level's name, which is also a filter directive.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct LogConfig {
+    /// How much is logged.
+    pub level: LogLevel,
+}
+
+/// `[pacing]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct PacingConfig {
+    /// Flips a second that a connector without a visible window is paced at, 1..=60. Never 0: a Linux
+    /// guest gives up on a flip after three seconds.
+    #[serde(deserialize_with = "whole::<_, 1, 60>")]
+    pub hidden_hz: u32,
+}
+
+impl Default for PacingConfig {
+    fn default() -> Self {
+        Self { hidden_hz: 10 }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], a single line for the user: the file can't be read, or something in it is wrong.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(&file, &error))?;
+        Self::parse(&text, &file)
+    }
+
+    /// Parses and checks a configuration; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`], a single line for the user.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::from_toml(&error, text, file))?;
+        config.check().map_err(|problem| ConfigError::at_key(&problem.key, &problem.what, text, file))?;
+        Ok(config)
+    }
+
+    /// The limits of the guest of that name.
+    #[must_use]
+    pub fn limits_for(&self, guest: &str) -> LimitsConfig {
+        self.guest.get(guest).map_or_else(|| self.limits.clone(), |own| self.limits.with(&own.limits))
+    }
+
+    /// The colour of the guest of that name: the configured one, else one that depends on the name alone.
+    #[must_use]
+    pub fn color_for(&self, guest: &str) -> Rgb {
+        self.guest.get(guest).and_then(|own| own.color).unwrap_or_else(|| palette::color_of(guest))
+    }
+
+    /// The label of the guest of that name.
+    #[must_use]
+    pub fn label_for<'a>(&'a self, guest: &'a str) -> &'a str {
+        self.guest.get(guest).and_then(|own| own.label.as_deref()).unwrap_or(guest)
+    }
+
+    /// Whether the guest of that name starts full screen.
+    #[must_use]
+    pub fn fullscreen_for(&self, guest: &str) -> bool {
+        self.guest.get(guest).is_some_and(|own| own.fullscreen)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        for (index, output) in self.output.iter().enumerate() {
+            if self.output.iter().take(index).any(|other| other.name == output.name) {
+                let key = vec!["output".to_owned(), index.to_string(), "name".to_owned()];
+                return Err(Problem { key, what: format!("output `{}` is configured twice", output.name) });
+            }
+        }
+        if let Some((key, what)) = self.limits.contradiction() {
+            return Err(Problem { key: vec!["limits".to_owned(), key.to_owned()], what });
+        }
+        for name in self.guest.keys() {
+            if let Some((key, what)) = self.limits_for(name).contradiction() {
+                let key = ["guest", name, "limits", key].map(ToOwned::to_owned).to_vec();
+                return Err(Problem { key, what });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What contradicts what, and the path of the key that is named in the error.
+struct Problem {
+    key: Vec<String>,
+    what: String,
+}
+
+#[cfg(test)]
+mod tests;

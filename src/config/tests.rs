@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What files mean, and what is said of bad ones.
+
+use super::*;
+
+fn complaint(text: &str) -> String {
+    Config::parse(text, "c.toml").unwrap_err().to_string()
+}
+
+#[test]
+fn the_commented_default_file_equals_the_defaults() {
+    assert_eq!(Config::parse(DEFAULT_TEXT, "default").unwrap(), Config::default());
+}
+
+#[test]
+fn the_examples_within_the_default_file_parse_too() {
+    let uncommented: String = DEFAULT_TEXT
+        .lines()
+        .filter_map(|line| {
+            let inner = line.strip_prefix("# ").unwrap_or(line);
+            let sample = inner.starts_with('[') || inner.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+            sample.then_some(format!("{inner}\n"))
+        })
+        .collect();
+    let config = Config::parse(&uncommented, "default").unwrap();
+    assert_eq!(config.output.len(), 1);
+    assert_eq!(config.label_for("web"), "Web browser");
+    assert_eq!(config.limits_for("web").mapped_mib, 512);
+}
+
+#[test]
+fn unknown_keys_are_named_with_place_and_suggestion() {
+    assert_eq!(
+        complaint("[window]\n\n  bordre = 2\n"),
+        "c.toml:3:3: unknown key `bordre`; did you mean `border`?"
+    );
+    assert_eq!(complaint("[widnow]\n"), "c.toml:1:2: unknown key `widnow`; did you mean `window`?");
+    assert_eq!(complaint("[log]\ncolour = 1\n"), "c.toml:2:1: unknown key `colour`; known are level");
+    assert_eq!(
+        complaint("[limits]\nflips-per-secnd = 2\n"),
+        "c.toml:2:1: unknown key `flips-per-secnd`; did you mean `flips-per-second`?"
+    );
+    assert_eq!(
+        complaint("[guest.\"web\".limits]\nbuffer_mib = 2\n"),
+        "c.toml:2:1: unknown key `buffer_mib`; did you mean `buffer-mib`?"
+    );
+}
+
+#[test]
+fn values_are_refused_with_their_key_and_what_would_be_right() {
+    assert_eq!(
+        complaint("[limits]\nconnectors = 17\n"),
+        "c.toml:2:14: `limits.connectors`: invalid value: integer `17`, expected a whole number from 1 to 16"
+    );
+    assert_eq!(
+        complaint("[pacing]\nhidden-hz = 0\n"),
+        "c.toml:2:13: `pacing.hidden-hz`: invalid value: integer `0`, expected a whole number from 1 to 60"
+    );
+    assert_eq!(
+        complaint("[backend]\nkind = \"headles\"\n"),
+        "c.toml:2:8: `backend.kind` has no value `headles`; did you mean `headless`?"
+    );
+    assert_eq!(
+        complaint("[[output]]\nname = \"a\"\nmode = \"1920*1080\"\n"),
+        "c.toml:3:8: `output.mode`: \"1920*1080\" is not a mode: no \"x\" between width and height; write it like \"1920x1080\" or \"1920x1080@60\""
+    );
+    assert_eq!(
+        complaint("[guest.web]\ncolor = \"red\"\n"),
+        "c.toml:2:9: `guest.web.color`: \"red\" is not a colour; write it like \"#2f6fb5\""
+    );
+    assert_eq!(
+        complaint("[guest.web]\nfullscreen = \"yes\"\n"),
+        "c.toml:2:14: `guest.web.fullscreen`: invalid type: string \"yes\", expected a boolean"
+    );
+    assert!(complaint("[control]\nmode = \"0666\"\n").starts_with("c.toml:2:8: `control.mode`: \"0666\" is not allowed"));
+    assert!(complaint("[control]\nsocket = \"x\"\n").contains("neither \"auto\" nor an absolute path"));
+    assert!(complaint("[backend]\ndrm-device = \"card0\"\n").contains("`backend.drm-device`"));
+    assert!(complaint("[[output]]\nmode = \"800x600\"\n").contains("missing field `name`"));
+}
+
+#[test]
+fn contradictions_are_found_where_they_stand() {
+    assert_eq!(
+        complaint("[limits]\nmapped-mib = 32\n"),
+        "c.toml:1:2: buffer-mib is 64, but mapped-mib allows only 32 in all"
+    );
+    assert_eq!(
+        complaint("[guest.web.limits]\nbuffer-mib = 300\n"),
+        "c.toml:2:1: buffer-mib is 300, but mapped-mib allows only 256 in all"
+    );
+    let twice = "[[output]]\nname = \"a\"\nmode = \"800x600\"\n[[output]]\nname = \"a\"\nmode = \"800x600\"\n";
+    assert_eq!(complaint(twice), "c.toml:5:1: output `a` is configured twice");
+}
+
+#[test]
+fn every_complaint_is_one_line() {
+    let bad = [
+        "[", "a = \"\"\"\nx\n", "= 1", "[log]\nlevel = \"\"\"a\nb\"\"\"\n", "[guest.\"a\\nb\"]\nx = 1\n", "\u{0}", "window = 3",
+        "[log]\n[log]\n", "guest = 1", "output = {}", "[guest.\"a\\u001b[2J\"]\ncolor = \"x\\ny\"\n", "\"a\\nb\" = 1\n",
+    ];
+    for text in bad {
+        let line = complaint(text);
+        assert!(line.starts_with("c.toml:"), "{line}");
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    let line = Config::load(Path::new("/nonexistent/c.toml")).unwrap_err().to_string();
+    assert!(line.starts_with("/nonexistent/c.toml: the configuration can't be read: "), "{line}");
+}
+
+#[test]
+fn guests_differ_only_where_they_are_configured_to() {
+    let text = "[limits]\nconnectors = 2\n[guest.web]\nlabel = \"Browser\"\ncolor = \"#0a0B0c\"\nfullscreen = true\n\
+                [guest.web.limits]\nmapped-mib = 512\nbe-alloc = true\n";
+    let config = Config::parse(text, "c.toml").unwrap();
+    let limits = config.limits_for("web");
+    assert_eq!((limits.connectors, limits.mapped_mib, limits.be_alloc), (2, 512, true));
+    assert_eq!(config.limits_for("mail"), config.limits);
+    assert_eq!((config.label_for("web"), config.label_for("mail")), ("Browser", "mail"));
+    assert_eq!(config.color_for("web"), Rgb { red: 10, green: 11, blue: 12 });
+    assert!(config.fullscreen_for("web") && !config.fullscreen_for("mail"));
+}
+
+#[test]
+fn colours_depend_on_the_name_alone_and_differ() {
+    let config = Config::default();
+    // Fixed for all time: users learn which colour is whose.
+    assert_eq!(config.color_for("web"), Config::default().color_for("web"));
+    let colors: std::collections::BTreeSet<String> =
+        (0..200).map(|number| config.color_for(&format!("guest-{number}")).to_string()).collect();
+    assert_eq!(colors.len(), 16);
+}
+
+#[test]
+fn modes_are_read_exactly() {
+    let mode = |text: &str| text.parse::<Mode>();
+    assert_eq!(mode("1920x1080"), Ok(Mode { width: 1920, height: 1080, refresh_mhz: None }));
+    assert_eq!(mode("800x600@59.94").unwrap().refresh_mhz, Some(59_940));
+    for bad in ["", "x", "800x", "x600", "63x600", "800x16385", "800x600@", "800x600@0", "800x600@1001", "+800x600",
+        "800x600@59.9400", "800x600@6e1", "800 x600", "99999999999x1", "-1x5", "1x1x1"]
+    {
+        assert!(mode(bad).is_err(), "{bad}");
+    }
+}

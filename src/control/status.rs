@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What `grantway msg status` tells. Fields are only ever added.
+
+use serde::{Deserialize, Serialize};
+
+/// The whole state, as far as a user may want it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Grantway's version.
+    pub version: String,
+    /// `xen` or `simulator`.
+    pub platform: String,
+    /// The presentation backend's name.
+    pub backend: String,
+    /// The renderer's name.
+    pub renderer: String,
+    /// All outputs.
+    pub outputs: Vec<OutputStatus>,
+    /// All guests that have a display device.
+    pub guests: Vec<GuestStatus>,
+}
+
+/// One output.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutputStatus {
+    /// The connector's name.
+    pub name: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames a second, in mHz.
+    pub refresh_mhz: u32,
+    /// Frames shown so far.
+    pub frames: u64,
+}
+
+/// One guest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GuestStatus {
+    /// The domain's number.
+    pub domid: u16,
+    /// The domain's name.
+    pub name: String,
+    /// The colour of border and label, `#rrggbb`.
+    pub color: String,
+    /// The display device's xenbus state on our side, such as `connected`.
+    pub state: String,
+    /// Its connectors, in order.
+    pub connectors: Vec<ConnectorStatus>,
+    /// Buffers that the guest has.
+    pub buffers: u32,
+    /// Framebuffers that the guest has.
+    pub framebuffers: u32,
+    /// Grants that are mapped for its buffers.
+    pub grants: u32,
+    /// MiB of its memory that are mapped.
+    pub mib_held: f64,
+    /// Destroyed buffers whose release the kernel has not reported yet.
+    pub frees_pending: u32,
+    /// Requests that were answered with an error.
+    pub requests_refused: u64,
+    /// Why the last of them was refused.
+    pub last_refusal: Option<String>,
+}
+
+/// Who puts a connector's picture on the display.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PresentedBy {
+    /// Nobody: it is not visible, or has no picture.
+    #[default]
+    Hidden,
+    /// The renderer composes it with the rest.
+    Composite,
+    /// A plane scans it out.
+    Plane,
+}
+
+impl PresentedBy {
+    /// The word shown to the user.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hidden => "hidden",
+            Self::Composite => "composite",
+            Self::Plane => "plane",
+        }
+    }
+}
+
+/// One connector of a guest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorStatus {
+    /// Its number within the device.
+    pub index: usize,
+    /// What the toolstack calls it.
+    pub unique_id: String,
+    /// `enabled`, `disabled`, or what keeps it from working.
+    pub state: String,
+    /// Width of what is configured, or else of the connector, in pixels.
+    pub width: u32,
+    /// Height of what is configured, or else of the connector, in pixels.
+    pub height: u32,
+    /// The framebuffer's format as four characters, such as `XR24`; `None` without a picture.
+    pub format: Option<String>,
+    /// Flips that were accepted.
+    pub flips: u64,
+    /// Flip events that were sent.
+    pub events: u64,
+    /// How the pixels are read, such as `egl-image`.
+    pub import_path: Option<String>,
+    /// Why that way, and why no better one.
+    pub import_reason: Option<String>,
+    /// Who made a buffer of the grants, such as `xen-zcopy`.
+    pub provider: Option<String>,
+    /// Who puts it on the display.
+    pub presented_by: PresentedBy,
+    /// Bytes of its pixels that were copied; 0 on the zero-copy paths.
+    pub bytes_copied: u64,
+    /// Where its content is; `None` when it has no place.
+    pub window: Option<WindowStatus>,
+}
+
+/// Where a connector's content is, without border and label, in the output's pixels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowStatus {
+    /// The output's name.
+    pub output: String,
+    /// Left edge.
+    pub x: i32,
+    /// Top edge.
+    pub y: i32,
+    /// Width.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
+}

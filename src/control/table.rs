@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The status as text for people: aligned tables that fit 100 columns, and one line for each thing that
+//! wants explaining.
+
+use std::fmt::Write;
+
+use super::{ConnectorStatus, GuestStatus, OutputStatus, Status};
+
+/// The status as lines of text, each with its line end.
+#[must_use]
+pub fn render(status: &Status) -> String {
+    let mut text = format!(
+        "grantway {} on {}, presented by {} with {}\n",
+        status.version, status.platform, status.backend, status.renderer
+    );
+    text.push('\n');
+    text.push_str(&outputs(&status.outputs));
+    text.push('\n');
+    if status.guests.is_empty() {
+        text.push_str("no guest has a display device\n");
+        return text;
+    }
+    text.push_str(&connectors(&status.guests));
+    text.push('\n');
+    text.push_str(&holdings(&status.guests));
+    text.push_str(&notes(&status.guests));
+    text
+}
+
+fn outputs(outputs: &[OutputStatus]) -> String {
+    let mut table = Table::new(&[("OUTPUT", Left), ("MODE", Left), ("FRAMES", Right)]);
+    for output in outputs {
+        table.row([
+            printable(&output.name),
+            format!("{}x{}@{}", output.width, output.height, hertz(output.refresh_mhz)),
+            output.frames.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+fn connectors(guests: &[GuestStatus]) -> String {
+    let mut table = Table::new(&[
+        ("GUEST", Left),
+        ("DOM", Right),
+        ("CONNECTOR", Left),
+        ("STATE", Left),
+        ("SIZE", Left),
+        ("FORMAT", Left),
+        ("FLIPS", Right),
+        ("EVENTS", Right),
+        ("SHOWN BY", Left),
+        ("COPIED", Right),
+    ]);
+    for guest in guests {
+        if guest.connectors.is_empty() {
+            let mut cells = vec![printable(&guest.name), guest.domid.to_string(), "-".to_owned()];
+            cells.push(printable(&guest.state));
+            table.row(cells);
+        }
+        for connector in &guest.connectors {
+            table.row(connector_row(guest, connector));
+        }
+    }
+    table.render()
+}
+
+fn connector_row(guest: &GuestStatus, connector: &ConnectorStatus) -> Vec<String> {
+    vec![
+        printable(&guest.name),
+        guest.domid.to_string(),
+        format!("{} {}", connector.index, printable(&connector.unique_id)),
+        printable(&connector.state),
+        format!("{}x{}", connector.width, connector.height),
+        connector.format.as_deref().map_or_else(|| "-".to_owned(), printable),
+        connector.flips.to_string(),
+        connector.events.to_string(),
+        connector.presented_by.name().to_owned(),
+        bytes(connector.bytes_copied),
+    ]
+}
+
+fn holdings(guests: &[GuestStatus]) -> String {
+    let mut table = Table::new(&[
+        ("GUEST", Left),
+        ("STATE", Left),
+        ("BUFFERS", Right),
+        ("FRAMEBUFFERS", Right),
+        ("GRANTS", Right),
+        ("MIB HELD", Right),
+        ("FREES PENDING", Right),
+        ("REFUSED", Right),
+    ]);
+    for guest in guests {
+        table.row([
+            printable(&guest.name),
+            printable(&guest.state),
+            guest.buffers.to_string(),
+            guest.framebuffers.to_string(),
+            guest.grants.to_string(),
+            format!("{:.2}", guest.mib_held),
+            guest.frees_pending.to_string(),
+            guest.requests_refused.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+/// How each picture is read and why, and what was refused last.
+fn notes(guests: &[GuestStatus]) -> String {
+    let mut text = String::new();
+    for guest in guests {
+        for connector in &guest.connectors {
+            let Some(path) = &connector.import_path else { continue };
+            let provider = connector.provider.as_deref().map(printable).unwrap_or_default();
+            let reason = connector.import_reason.as_deref().map(printable).unwrap_or_default();
+            let place = format!("{} {}", printable(&guest.name), connector.index);
+            let how = [provider, printable(path)].join(" > ");
+            let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            line(&mut text, &format!("{place}: {}{why}", how.trim_start_matches(" > ")));
+        }
+        if let Some(refusal) = &guest.last_refusal {
+            line(&mut text, &format!("{}: last refused: {}", printable(&guest.name), printable(refusal)));
+        }
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+fn line(text: &mut String, content: &str) {
+    // Writing to a String can't fail.
+    let _ = writeln!(text, "{content}");
+}
+
+/// A guest's name must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
+fn hertz(mhz: u32) -> String {
+    let (whole, fraction) = (mhz / 1000, mhz % 1000);
+    if fraction == 0 { whole.to_string() } else { format!("{whole}.{fraction:03}").trim_end_matches('0').to_owned() }
+}
+
+fn bytes(count: u64) -> String {
+    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = UNITS.iter().find(|(shift, _)| count >> shift > 0);
+    unit.map_or_else(|| count.to_string(), |(shift, name)| format!("{} {name}", count >> shift))
+}
+
+use Align::{Left, Right};
+
+#[derive(Clone, Copy)]
+enum Align {
+    Left,
+    Right,
+}
+
+/// Rows of cells under headings; each column is as wide as its widest cell.
+struct Table {
+    headings: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn new(headings: &[(&str, Align)]) -> Self {
+        let headings = headings.iter().map(|(name, align)| ((*name).to_owned(), *align)).collect();
+        Self { headings, rows: Vec::new() }
+    }
+
+    fn row(&mut self, cells: impl Into<Vec<String>>) {
+        self.rows.push(cells.into());
+    }
+
+    fn width(&self, column: usize, heading: &str) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([heading.chars().count()]).max().unwrap_or(0)
+    }
+
+    fn render(&self) -> String {
+        let mut text = String::new();
+        let headings: Vec<String> = self.headings.iter().map(|(name, _)| name.clone()).collect();
+        for row in std::iter::once(&headings).chain(&self.rows) {
+            let mut cells = String::new();
+            for (column, (heading, align)) in self.headings.iter().enumerate() {
+                let width = self.width(column, heading);
+                let cell = row.get(column).map_or("", String::as_str);
+                let padded = match align {
+                    Left => format!("{cell:<width$}  "),
+                    Right => format!("{cell:>width$}  "),
+                };
+                cells.push_str(&padded);
+            }
+            line(&mut text, cells.trim_end());
+        }
+        text
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Bad requests: why one is refused, how many are borne, and what of it reaches the log.
+
+use std::time::Duration;
+
+use crate::time::Time;
+use crate::xen::grants::GrantError;
+
+use super::limits::Limits;
+use super::page_directory::DirectoryError;
+use super::rate::Bucket;
+use super::wire::Errno;
+
+/// Whose doing a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The request could never be granted: it counts as bad.
+    Guest,
+    /// A limit was reached, or our side failed: it does not.
+    Circumstances,
+}
+
+/// A request that is not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) errno: Errno,
+    pub(super) why: String,
+    pub(super) blame: Blame,
+}
+
+impl Refusal {
+    pub(super) fn bad(errno: Errno, why: impl Into<String>) -> Self {
+        Self { errno, why: why.into(), blame: Blame::Guest }
+    }
+
+    pub(super) fn invalid(why: impl Into<String>) -> Self {
+        Self::bad(Errno::Invalid, why)
+    }
+
+    pub(super) fn limit(errno: Errno, why: impl Into<String>) -> Self {
+        Self { errno, why: why.into(), blame: Blame::Circumstances }
+    }
+
+    /// A page directory was refused.
+    pub(super) fn directory(error: &DirectoryError) -> Self {
+        let why = error.to_string();
+        match error {
+            DirectoryError::Unreadable { source, .. } => Self { why, ..Self::grants(source) },
+            DirectoryError::TooShort { .. }
+            | DirectoryError::TooLong { .. }
+            | DirectoryError::Loop(_)
+            | DirectoryError::ZeroReference { .. } => Self::invalid(why),
+        }
+    }
+
+    /// The provider of granted pages failed.
+    pub(super) fn grants(error: &GrantError) -> Self {
+        let why = error.to_string();
+        match error {
+            GrantError::Refused { .. } => Self::bad(Errno::Fault, why),
+            GrantError::NoRoom { .. } => Self::limit(Errno::NoMemory, why),
+            GrantError::Driver(_) => Self::limit(Errno::Io, why),
+        }
+    }
+}
+
+/// One guest's record.
+#[derive(Debug)]
+pub(super) struct Conduct {
+    label: String,
+    log: Bucket,
+    suppressed: u64,
+    bad: u32,
+    warning: u32,
+    fatal: u32,
+    refused: u64,
+    last: Option<String>,
+}
+
+impl Conduct {
+    pub(super) fn new(label: String, limits: &Limits) -> Self {
+        let lines = limits.log_lines_per_minute;
+        Self {
+            label,
+            log: Bucket::new(lines, Duration::from_secs(60), lines.clamp(1, 10)),
+            suppressed: 0,
+            bad: 0,
+            warning: limits.bad_requests_warning,
+            fatal: limits.bad_requests_fatal,
+            refused: 0,
+            last: None,
+        }
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Why the last request was refused.
+    pub(super) fn last_refusal(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// Whether the guest may cause another line in the log. Lines that were suppressed are counted, and the
+    /// count goes with the next one.
+    pub(super) fn may_log(&mut self, now: Time) -> bool {
+        if !self.log.take(now) {
+            self.suppressed = self.suppressed.saturating_add(1);
+            return false;
+        }
+        if self.suppressed > 0 {
+            tracing::debug!("{}: {} lines suppressed", self.label, self.suppressed);
+            self.suppressed = 0;
+        }
+        true
+    }
+
+    /// Records a refusal of `what`. Returns the last word when it was one too many.
+    pub(super) fn refuse(&mut self, what: &str, refusal: &Refusal, now: Time) -> Option<String> {
+        self.refused = self.refused.saturating_add(1);
+        let line = format!("{}: {what} refused: {}", self.label, refusal.why);
+        if self.may_log(now) {
+            tracing::debug!(errno = refusal.errno.status(), "{line}");
+        }
+        self.last = Some(format!("{what} refused: {}", refusal.why));
+        if refusal.blame == Blame::Circumstances {
+            return None;
+        }
+        self.bad = self.bad.saturating_add(1);
+        if self.bad == self.warning {
+            tracing::warn!("{line}; {} bad requests so far, the device is closed at {}", self.bad, self.fatal);
+        }
+        (self.bad >= self.fatal).then(|| format!("{line}; closed after {} bad requests", self.bad))
+    }
+}

@@ -1,0 +1,627 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One connected frontend with all its connectors: requests are taken from the rings, checked and answered;
+//! what has to happen outside comes out as [`Action`]s, and comes back as completions.
+//!
+//! Every request gets exactly one response. Every flip answered 0 gets exactly one event, after its response.
+//! DBUF_DESTROY is answered when the pages are free, or when its deadline is over.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::time::Time;
+use crate::xen::GrantRef;
+use crate::xen::event_page::Room;
+use crate::xen::ring::RingFault;
+
+use super::buffers::{Buffers, Framebuffers, State, Waiting, plan};
+use super::conduct::{Conduct, Refusal};
+use super::connector::Connector;
+pub use super::connector::ConnectorPages;
+use super::limits::Limits;
+use super::page_directory::{pages_for, walk};
+use super::rate::Bucket;
+use super::status::{ConnectorStatus, SessionStatus};
+use super::wire::{
+    AttachFramebuffer, CreateBuffer, EDID_MAX_SIZE, Errno, FLAG_REQ_ALLOC, Operation, Request, RequestId, Response,
+    SetConfig, Version,
+};
+use super::{Action, BufferSerial, Configuration, FlipSerial, FramebufferSerial, Host, edid};
+
+/// Why a session can't begin.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// None, or more than the limits allow.
+    #[error("{0} connectors: there must be at least 1, and at most as many as the limits allow")]
+    Connectors(usize),
+    /// A size outside of the limits.
+    #[error("connector {0} of {1}x{2} is beyond the limits")]
+    Size(usize, u32, u32),
+    /// A mapping that is smaller than a page.
+    #[error(transparent)]
+    Ring(#[from] RingFault),
+}
+
+/// The frontend is beyond help: its device is to be closed. The text is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Fatal(pub String);
+
+/// How [`Session::service`] left a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing more can be done now. The next request notifies; requests that are held back for a limit's sake
+    /// are served when [`Session::ready`] says so.
+    Drained,
+    /// There is more to do. Others have their turn first.
+    More,
+}
+
+/// A request's fate.
+enum Outcome {
+    /// Answer 0, with this many bytes of EDID.
+    Done(u32),
+    /// The answer comes later.
+    Deferred,
+}
+
+/// Work done by one [`Session::service`] is bounded by this many actions that nobody has fetched.
+const MOST_ACTIONS: usize = 1024;
+
+/// Pages of a buffer that are as much work as one plain request.
+const PAGES_PER_COST: usize = 64;
+
+/// One connected frontend.
+#[derive(Debug)]
+pub struct Session {
+    limits: Limits,
+    version: Version,
+    connectors: Vec<Connector>,
+    buffers: Buffers,
+    framebuffers: Framebuffers,
+    actions: VecDeque<Action>,
+    overdue: Vec<BufferSerial>,
+    conduct: Conduct,
+    tokens: Bucket,
+    requests: u64,
+    last_flip: u64,
+    now: Time,
+    fault: Option<Fatal>,
+    closed: bool,
+}
+
+impl Session {
+    /// A session over freshly connected pages. `label` names the guest in messages, such as
+    /// `guest "web" (dom 3)`.
+    ///
+    /// # Errors
+    /// See [`SetupError`].
+    pub fn new(
+        label: String,
+        limits: Limits,
+        version: Version,
+        connectors: Vec<ConnectorPages>,
+        now: Time,
+    ) -> Result<Self, SetupError> {
+        if connectors.is_empty() || connectors.len() > limits.connectors {
+            return Err(SetupError::Connectors(connectors.len()));
+        }
+        for (index, connector) in connectors.iter().enumerate() {
+            let (width, height) = (connector.width, connector.height);
+            if !(1..=limits.width).contains(&width) || !(1..=limits.height).contains(&height) {
+                return Err(SetupError::Size(index, width, height));
+            }
+        }
+        let connectors: Vec<_> = connectors
+            .into_iter()
+            .enumerate()
+            .map(|(index, pages)| Connector::new(index, pages, &limits))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            conduct: Conduct::new(label, &limits),
+            tokens: Bucket::new(limits.requests_per_second, Duration::from_secs(1), limits.request_burst),
+            limits,
+            version,
+            connectors,
+            buffers: Buffers::default(),
+            framebuffers: Framebuffers::default(),
+            actions: VecDeque::new(),
+            overdue: Vec::new(),
+            requests: 0,
+            last_flip: 0,
+            now,
+            fault: None,
+            closed: false,
+        })
+    }
+
+    /// Serves a connector's request ring, within a budget. To be called when its request channel fires, and
+    /// when [`Session::ready`] names it.
+    ///
+    /// # Errors
+    /// [`Fatal`]: the device is to be closed; no other guest is concerned.
+    pub fn service(&mut self, connector: usize, host: &mut dyn Host, now: Time) -> Result<Progress, Fatal> {
+        self.advance(now);
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        if self.closed || connector >= self.connectors.len() {
+            return Ok(Progress::Drained);
+        }
+        if let Some(it) = self.connectors.get_mut(connector) {
+            it.stalled = false;
+        }
+        let served = self.serve(connector, host);
+        // Responses first: a flip's event must not overtake its response.
+        if let Some(it) = self.connectors.get_mut(connector)
+            && let Err(fault) = it.publish(&mut self.actions)
+        {
+            return Err(self.ring_fault(connector, &fault));
+        }
+        self.report_and_flush();
+        served
+    }
+
+    /// The guest has consumed events of a connector: its event channel fired.
+    pub fn events_consumed(&mut self, connector: usize) {
+        self.flush_events(connector);
+    }
+
+    /// A flip is on the display, or would be if anything were shown. Flips of the connector before it are over
+    /// too. A flip that is over already is ignored.
+    pub fn presented(&mut self, connector: usize, flip: FlipSerial) {
+        if let Some(it) = self.connectors.get_mut(connector) {
+            it.presented(flip);
+        }
+        self.flush_events(connector);
+    }
+
+    /// The kernel says that the pages of a retired buffer are free.
+    pub fn freed(&mut self, buffer: BufferSerial) {
+        let Some((cookie, waiting)) = self.buffers.remove_freed(buffer) else {
+            tracing::error!("{}: {buffer:?} is said to be free, but was not retired", self.conduct.label());
+            return;
+        };
+        tracing::debug!("{}: buffer {cookie:#x} is free", self.conduct.label());
+        if let Some(waiting) = waiting {
+            self.answer_late(waiting.id, 0);
+        }
+    }
+
+    /// Time has passed: ends waits that are overdue and reports flips whose turn has come.
+    pub fn tick(&mut self, now: Time) {
+        self.advance(now);
+        let now = self.now;
+        for (cookie, serial, waiting) in self.buffers.end_waits(|waiting| waiting.deadline <= now) {
+            if self.conduct.may_log(now) {
+                tracing::warn!(
+                    "{}: buffer {cookie:#x} was not free {:?} after DBUF_DESTROY, which is answered with an error",
+                    self.conduct.label(),
+                    self.limits.destroy_deadline
+                );
+            }
+            self.overdue.push(serial);
+            self.answer_late(waiting.id, Errno::TimedOut.status());
+        }
+        self.report_and_flush();
+    }
+
+    /// When [`Session::tick`], and then [`Session::ready`], are to be called at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        let flips = self.connectors.iter().filter_map(Connector::next_report);
+        let stalled = self.connectors.iter().any(|connector| connector.stalled && connector.takes_flips());
+        let requests = (stalled && !self.closed).then(|| self.tokens.ready_at());
+        flips.chain(requests).chain(self.buffers.earliest_deadline()).min()
+    }
+
+    /// A connector whose requests were left in the ring, for a limit's sake, and can be served now. To be asked
+    /// after every call that may have changed that, until it says `None`.
+    #[must_use]
+    pub fn ready(&self, now: Time) -> Option<usize> {
+        let index = self.connectors.iter().position(|connector| connector.stalled && connector.takes_flips())?;
+        (!self.closed && self.tokens.ready(now) && self.actions.len() < MOST_ACTIONS).then_some(index)
+    }
+
+    /// What is to be done, in the order of the causes. Each is handed out once.
+    pub fn actions(&mut self) -> impl Iterator<Item = Action> {
+        std::mem::take(&mut self.actions).into_iter()
+    }
+
+    /// The buffers whose destroy has run over its deadline since the last call, so that the caller can say what
+    /// still holds them.
+    pub fn overdue(&mut self) -> impl Iterator<Item = BufferSerial> {
+        std::mem::take(&mut self.overdue).into_iter()
+    }
+
+    /// Lets go of everything: the frontend is about to be disconnected. All flips get their events, and what is
+    /// left to do comes as actions. After that the session does nothing more, but may still be told of
+    /// [`Session::freed`] buffers.
+    pub fn close(&mut self) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        for index in 0..self.connectors.len() {
+            self.configure(index, None);
+        }
+        let framebuffers = self.framebuffers.remove_of(None);
+        self.actions.extend(framebuffers.into_iter().map(Action::FramebufferDetached));
+        self.actions.extend(self.buffers.retire_all().into_iter().map(Action::RetireBuffer));
+        for (_, _, waiting) in self.buffers.end_waits(|_| true) {
+            self.answer_late(waiting.id, Errno::Io.status());
+        }
+        self.report_and_flush();
+    }
+
+    /// Buffers whose pages are not free yet, retired or not.
+    #[must_use]
+    pub fn buffers_held(&self) -> usize {
+        self.buffers.len()
+    }
+
+    /// Figures for `grantway msg status`.
+    #[must_use]
+    pub fn status(&self) -> SessionStatus {
+        let connectors = self.connectors.iter().map(|connector| ConnectorStatus {
+            unique_id: connector.unique_id.clone(),
+            width: connector.width,
+            height: connector.height,
+            enabled: connector.configuration.is_some(),
+            shown: connector.shown.and_then(|shown| self.framebuffers.layout(shown)),
+            flips: connector.flip_count,
+            events: connector.event_count,
+            flips_outstanding: connector.outstanding(),
+        });
+        SessionStatus {
+            version: self.version,
+            connectors: connectors.collect(),
+            buffers: self.buffers.len(),
+            framebuffers: self.framebuffers.len(),
+            frees_pending: self.buffers.retiring(),
+            destroys_waiting: self.buffers.waiting(),
+            grants: self.buffers.grants(),
+            bytes: self.buffers.bytes(),
+            requests: self.requests,
+            refused: self.conduct.refused(),
+            last_refusal: self.conduct.last_refusal().map(str::to_owned),
+        }
+    }
+
+    /// Panics when the session contradicts itself.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn verify_invariants(&self) {
+        let count = self.connectors.len();
+        self.buffers.verify_invariants(count, &self.limits);
+        self.framebuffers.verify_invariants(&self.buffers, count, &self.limits);
+        for (index, connector) in self.connectors.iter().enumerate() {
+            connector.verify_invariants();
+            // Only destroys are answered later, and they come on connector 0.
+            let held = if index == 0 { self.buffers.waiting() } else { 0 };
+            assert_eq!(usize::try_from(connector.ring.unanswered()), Ok(held), "connector {index}");
+            let layout = connector.shown.and_then(|shown| self.framebuffers.layout(shown));
+            assert_eq!(layout.is_some(), connector.shown.is_some(), "what is shown is attached");
+            if let (Some(layout), Some(configuration)) = (layout, connector.configuration) {
+                let Configuration { x, y, width, height, .. } = configuration;
+                assert!(x + width <= layout.width && y + height <= layout.height);
+            }
+        }
+    }
+
+    /// The clock never runs backwards here, whatever the caller says.
+    fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    fn serve(&mut self, index: usize, host: &mut dyn Host) -> Result<Progress, Fatal> {
+        let mut budget = self.limits.requests_per_service.max(1);
+        while budget > 0 {
+            let may_take = self.tokens.ready(self.now) && self.actions.len() < MOST_ACTIONS;
+            let Some(connector) = self.connectors.get_mut(index) else { return Ok(Progress::Drained) };
+            if !may_take || !connector.takes_flips() {
+                connector.stalled = true;
+                return Ok(Progress::Drained);
+            }
+            let packet = match connector.ring.take() {
+                Ok(Some(packet)) => packet,
+                Ok(None) => {
+                    let more = connector.ring.final_check();
+                    let more = more.map_err(|fault| self.ring_fault(index, &fault))?;
+                    return Ok(if more { Progress::More } else { Progress::Drained });
+                }
+                Err(fault) => return Err(self.ring_fault(index, &fault)),
+            };
+            let request = Request::decode(&packet);
+            let cost = self.handle(index, &request, host)?;
+            budget = budget.saturating_sub(cost);
+        }
+        Ok(Progress::More)
+    }
+
+    /// Serves one request. Returns how much work it was, 1 for a plain one.
+    fn handle(&mut self, index: usize, request: &Request, host: &mut dyn Host) -> Result<usize, Fatal> {
+        self.requests = self.requests.saturating_add(1);
+        if !matches!(request.operation, Operation::Flip(_)) {
+            self.tokens.take(self.now);
+        }
+        let (status, edid_size, last_word) = match self.perform(index, request, host) {
+            Ok(Outcome::Deferred) => return Ok(1),
+            Ok(Outcome::Done(edid_size)) => (0, edid_size, None),
+            Err(refusal) => {
+                let what = describe(index, request);
+                (refusal.errno.status(), 0, self.conduct.refuse(&what, &refusal, self.now))
+            }
+        };
+        self.answer(index, &Response { id: request.id, status, edid_size })?;
+        match last_word {
+            Some(why) => Err(Fatal(why)),
+            None => Ok(cost(&request.operation)),
+        }
+    }
+
+    fn perform(&mut self, index: usize, request: &Request, host: &mut dyn Host) -> Result<Outcome, Refusal> {
+        match request.operation {
+            Operation::SetConfig(config) => self.set_config(index, &config),
+            Operation::Flip(cookie) => self.flip(index, cookie),
+            Operation::GetEdid { size, directory } => self.get_edid(index, size, directory, host),
+            Operation::Unknown => Err(Refusal::bad(Errno::NotSupported, "there is no such operation")),
+            Operation::CreateBuffer(_)
+            | Operation::DestroyBuffer(_)
+            | Operation::AttachFramebuffer(_)
+            | Operation::DetachFramebuffer(_)
+                if index != 0 =>
+            {
+                Err(Refusal::invalid(format!("it must come on connector 0, not on connector {index}")))
+            }
+            Operation::CreateBuffer(create) => self.create_buffer(&create, host),
+            Operation::DestroyBuffer(cookie) => self.destroy_buffer(cookie, request.id),
+            Operation::AttachFramebuffer(attach) => self.attach_framebuffer(&attach),
+            Operation::DetachFramebuffer(cookie) => self.detach_framebuffer(cookie),
+        }
+    }
+
+    fn create_buffer(&mut self, create: &CreateBuffer, host: &mut dyn Host) -> Result<Outcome, Refusal> {
+        if self.backend_allocates(create.flags) {
+            return Err(Refusal::limit(Errno::NotSupported, "allocation by the backend is not available"));
+        }
+        let plan = plan(create, self.version, &self.limits)?;
+        self.buffers.check_room(create.cookie, plan.pages, self.connectors.len(), &self.limits)?;
+        let refs = walk(create.directory, plan.pages, |gref| host.read_page(gref))
+            .map_err(|error| Refusal::directory(&error))?;
+        let serial = self.buffers.next_serial();
+        host.import(serial, &refs).map_err(|error| Refusal::grants(&error))?;
+        self.buffers.insert(create.cookie, serial, plan);
+        Ok(Outcome::Done(0))
+    }
+
+    /// Whether we are to allocate a buffer for the guest. The flag alone means nothing, since Linux leaves it
+    /// uninitialised; the policy that would give it a meaning is off.
+    fn backend_allocates(&mut self, flags: u32) -> bool {
+        if flags & FLAG_REQ_ALLOC != 0 {
+            tracing::trace!("{}: REQ_ALLOC ignored", self.conduct.label());
+        }
+        false
+    }
+
+    fn destroy_buffer(&mut self, cookie: u64, id: RequestId) -> Result<Outcome, Refusal> {
+        let deadline = self.now.saturating_add(self.limits.destroy_deadline);
+        let unknown = || Refusal::bad(Errno::NoEntry, "there is no such buffer");
+        let buffer = self.buffers.get_mut(cookie).ok_or_else(unknown)?;
+        let before = buffer.state;
+        if let State::Retiring(Some(_)) = before {
+            return Err(Refusal::bad(Errno::Busy, "it is being destroyed already"));
+        }
+        buffer.state = State::Retiring(Some(Waiting { id, deadline }));
+        let serial = buffer.serial;
+        // A buffer whose destroy has timed out is on its way already, and only the answer is asked for again.
+        if before == State::Live {
+            for framebuffer in self.framebuffers.remove_of(Some(serial)) {
+                self.forget_framebuffer(framebuffer);
+            }
+            self.actions.push_back(Action::RetireBuffer(serial));
+        }
+        Ok(Outcome::Deferred)
+    }
+
+    fn attach_framebuffer(&mut self, attach: &AttachFramebuffer) -> Result<Outcome, Refusal> {
+        let connectors = self.connectors.len();
+        let framebuffer = self.framebuffers.attach(attach, &self.buffers, connectors, &self.limits)?;
+        self.actions.push_back(Action::FramebufferAttached {
+            framebuffer: framebuffer.serial,
+            buffer: framebuffer.buffer,
+            layout: framebuffer.layout,
+        });
+        Ok(Outcome::Done(0))
+    }
+
+    fn detach_framebuffer(&mut self, cookie: u64) -> Result<Outcome, Refusal> {
+        let unknown = || Refusal::bad(Errno::NoEntry, "there is no such framebuffer");
+        let framebuffer = self.framebuffers.remove(cookie).ok_or_else(unknown)?;
+        self.forget_framebuffer(framebuffer.serial);
+        Ok(Outcome::Done(0))
+    }
+
+    fn forget_framebuffer(&mut self, framebuffer: FramebufferSerial) {
+        for connector in &mut self.connectors {
+            connector.forget(framebuffer);
+        }
+        self.actions.push_back(Action::FramebufferDetached(framebuffer));
+    }
+
+    fn set_config(&mut self, index: usize, config: &SetConfig) -> Result<Outcome, Refusal> {
+        if *config == SetConfig::default() {
+            self.configure(index, None);
+            return Ok(Outcome::Done(0));
+        }
+        let unknown = || Refusal::bad(Errno::NoEntry, format!("there is no framebuffer {:#x}", config.cookie));
+        let framebuffer = *self.framebuffers.get(config.cookie).ok_or_else(unknown)?;
+        let Some(connector) = self.connectors.get(index) else { return Ok(Outcome::Done(0)) };
+        let (width, height) = (framebuffer.layout.width, framebuffer.layout.height);
+        let shown_width = visible(config.x, config.width, width, connector.width);
+        let shown_height = visible(config.y, config.height, height, connector.height);
+        let (Some(shown_width), Some(shown_height)) = (shown_width, shown_height) else {
+            return Err(Refusal::invalid(format!(
+                "{}x{} at {},{} is beyond the connector's {}x{} or the framebuffer's {width}x{height}",
+                config.width, config.height, config.x, config.y, connector.width, connector.height
+            )));
+        };
+        let configuration = Configuration {
+            framebuffer: framebuffer.serial,
+            x: config.x,
+            y: config.y,
+            width: shown_width,
+            height: shown_height,
+        };
+        self.configure(index, Some(configuration));
+        Ok(Outcome::Done(0))
+    }
+
+    /// Shows a configuration or nothing. Flips from before are over: what they flipped to is shown no more.
+    fn configure(&mut self, index: usize, configuration: Option<Configuration>) {
+        let Some(connector) = self.connectors.get_mut(index) else { return };
+        connector.complete_all();
+        let changed = connector.configuration.is_some() || configuration.is_some();
+        connector.configuration = configuration;
+        connector.shown = configuration.map(|configuration| configuration.framebuffer);
+        if changed {
+            self.actions.push_back(Action::Configure { connector: index, configuration });
+        }
+    }
+
+    fn flip(&mut self, index: usize, cookie: u64) -> Result<Outcome, Refusal> {
+        let unknown = || Refusal::bad(Errno::NoEntry, "there is no such framebuffer");
+        let framebuffer = *self.framebuffers.get(cookie).ok_or_else(unknown)?;
+        let Some(connector) = self.connectors.get_mut(index) else { return Ok(Outcome::Done(0)) };
+        let Some(Configuration { x, y, width, height, .. }) = connector.configuration else {
+            return Err(Refusal::invalid("the connector is not configured"));
+        };
+        let layout = framebuffer.layout;
+        let reaches = |start: u32, length: u32, size: u32| start.checked_add(length).is_some_and(|end| end <= size);
+        if !reaches(x, width, layout.width) || !reaches(y, height, layout.height) {
+            let why = format!(
+                "its {}x{} do not hold the configured {width}x{height} at {x},{y}",
+                layout.width, layout.height
+            );
+            return Err(Refusal::invalid(why));
+        }
+        self.last_flip = self.last_flip.saturating_add(1);
+        connector.flip(FlipSerial(self.last_flip), framebuffer.serial, cookie);
+        connector.report_flips(self.now, &mut self.actions);
+        Ok(Outcome::Done(0))
+    }
+
+    fn get_edid(
+        &mut self,
+        index: usize,
+        size: u32,
+        directory: GrantRef,
+        host: &mut dyn Host,
+    ) -> Result<Outcome, Refusal> {
+        if self.version < Version::V2 {
+            return Err(Refusal::bad(Errno::NotSupported, "it came with version 2, which was not negotiated"));
+        }
+        if size < EDID_MAX_SIZE || size > self.limits.edid_bytes {
+            let why = format!("buffer_sz {size} is not within {EDID_MAX_SIZE} and {}", self.limits.edid_bytes);
+            return Err(Refusal::invalid(why));
+        }
+        let Some(connector) = self.connectors.get(index) else { return Ok(Outcome::Done(0)) };
+        let refs = walk(directory, pages_for(size), |gref| host.read_page(gref))
+            .map_err(|error| Refusal::directory(&error))?;
+        let edid = edid::generate(connector.width, connector.height);
+        let bytes = u32::try_from(edid.len()).unwrap_or(0);
+        // Only the pages that are written are touched: the others hold what the guest put there.
+        let used = refs.get(..pages_for(bytes)).unwrap_or(&refs);
+        host.write_pages(used, &edid).map_err(|error| Refusal::grants(&error))?;
+        Ok(Outcome::Done(bytes))
+    }
+
+    fn answer(&mut self, index: usize, response: &Response) -> Result<(), Fatal> {
+        let Some(connector) = self.connectors.get_mut(index) else { return Ok(()) };
+        connector.ring.answer(&response.encode()).map_err(|fault| self.ring_fault(index, &fault))
+    }
+
+    /// Answers a destroy, outside of a service round.
+    fn answer_late(&mut self, id: RequestId, status: i32) {
+        let mut answered = self.answer(0, &Response { id, status, edid_size: 0 });
+        if let Some(connector) = self.connectors.first_mut()
+            && let Err(fault) = connector.publish(&mut self.actions)
+        {
+            answered = Err(self.ring_fault(0, &fault));
+        }
+        if let Err(fault) = answered {
+            self.fault = Some(fault);
+        }
+    }
+
+    fn ring_fault(&self, index: usize, fault: &RingFault) -> Fatal {
+        Fatal(format!("{}: ring of connector {index} refused: {fault}", self.conduct.label()))
+    }
+
+    fn report_and_flush(&mut self) {
+        for index in 0..self.connectors.len() {
+            if let Some(connector) = self.connectors.get_mut(index) {
+                connector.report_flips(self.now, &mut self.actions);
+            }
+            self.flush_events(index);
+        }
+    }
+
+    fn flush_events(&mut self, index: usize) {
+        let Some(connector) = self.connectors.get_mut(index) else { return };
+        match connector.flush_events(&mut self.actions) {
+            Ok(Room::Free | Room::Full) => {}
+            Ok(Room::Implausible) => {
+                if self.conduct.may_log(self.now) {
+                    let label = self.conduct.label();
+                    tracing::debug!("{label}: connector {index}: in_cons makes no sense; events are held back");
+                }
+            }
+            Err(error) => {
+                self.fault = Some(Fatal(format!("{}: connector {index}: {error}", self.conduct.label())));
+            }
+        }
+    }
+}
+
+/// How much of `length` pixels from `start` can be shown; `None` when it goes beyond the connector. What reaches
+/// beyond the framebuffer is clipped.
+///
+/// Linux says the size of the whole framebuffer here, which is larger than the connector where several
+/// connectors show parts of one framebuffer; then the part that is meant is as large as the connector.
+fn visible(start: u32, length: u32, framebuffer: u32, resolution: u32) -> Option<u32> {
+    let end = start.checked_add(length)?;
+    let rest = framebuffer.checked_sub(start).filter(|rest| *rest > 0)?;
+    if end <= resolution {
+        return Some(length.min(rest)).filter(|length| *length > 0);
+    }
+    (length == framebuffer && rest >= resolution).then_some(resolution)
+}
+
+/// Work for a request, 1 for a plain one: pages are mapped one by one.
+fn cost(operation: &Operation) -> usize {
+    match operation {
+        Operation::CreateBuffer(create) => pages_for(create.size).div_euclid(PAGES_PER_COST).saturating_add(1),
+        Operation::GetEdid { .. } => 2,
+        Operation::DestroyBuffer(_)
+        | Operation::AttachFramebuffer(_)
+        | Operation::DetachFramebuffer(_)
+        | Operation::SetConfig(_)
+        | Operation::Flip(_)
+        | Operation::Unknown => 1,
+    }
+}
+
+/// What a request is about, for the log.
+fn describe(index: usize, request: &Request) -> String {
+    match request.operation {
+        Operation::CreateBuffer(create) => format!("buffer {:#x}", create.cookie),
+        Operation::DestroyBuffer(cookie) => format!("destroy of buffer {cookie:#x}"),
+        Operation::AttachFramebuffer(attach) => format!("framebuffer {:#x}", attach.cookie),
+        Operation::DetachFramebuffer(cookie) => format!("detach of framebuffer {cookie:#x}"),
+        Operation::SetConfig(_) => format!("configuration of connector {index}"),
+        Operation::Flip(cookie) => format!("flip of connector {index} to framebuffer {cookie:#x}"),
+        Operation::GetEdid { .. } => format!("EDID of connector {index}"),
+        Operation::Unknown => format!("operation {:#04x}", request.id.operation),
+    }
+}

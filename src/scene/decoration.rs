@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What surrounds a guest's content, so that its owner is known at a glance: a border and a title bar in
+//! the domain's colour. None of it ever lies over the content, and no guest can draw it.
+
+use std::rc::Rc;
+
+use super::element::{Color, Pixmap, Rect, Size};
+use super::text::Font;
+
+/// Pixels of border left, right and below the content.
+pub const BORDER: i32 = 3;
+
+/// Pixels of title bar above the content.
+pub const TITLE: i32 = 25;
+
+/// The least width inside the border: a label has to be readable also above a tiny content.
+pub const LEAST_WIDTH: i32 = 160;
+
+const TEXT_SIZE: f32 = 16.0;
+const PADDING: i32 = 8;
+const LEAST_NAME: i32 = 48;
+
+/// Whose content it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowLabel {
+    /// The domain's name.
+    pub name: String,
+    /// The domain's number.
+    pub domid: u16,
+    /// The connector's number, from 0.
+    pub connector: u32,
+    /// The domain's colour.
+    pub color: Color,
+}
+
+/// The size of a window around content of `size`.
+#[must_use]
+pub fn outer_size(size: Size) -> Size {
+    Size { width: size.width.max(LEAST_WIDTH) + 2 * BORDER, height: size.height + TITLE + BORDER }
+}
+
+/// Where, in a window at `outer`, the content's upper left corner is.
+#[must_use]
+pub const fn content_origin(outer: &Rect) -> (i32, i32) {
+    (outer.x + BORDER, outer.y + TITLE)
+}
+
+/// The parts of the frame without the title bar: left, right, below.
+#[must_use]
+pub const fn borders(outer: &Rect) -> [Rect; 3] {
+    let side = outer.height - TITLE;
+    [
+        Rect { x: outer.x, y: outer.y + TITLE, width: BORDER, height: side },
+        Rect { x: outer.right() - BORDER, y: outer.y + TITLE, width: BORDER, height: side },
+        Rect { x: outer.x + BORDER, y: outer.bottom() - BORDER, width: outer.width - 2 * BORDER, height: BORDER },
+    ]
+}
+
+/// Where the title bar is.
+#[must_use]
+pub const fn title_bar(outer: &Rect) -> Rect {
+    Rect { x: outer.x, y: outer.y, width: outer.width, height: TITLE }
+}
+
+/// Draws the title bar, `width` pixels wide: the name on the left, domain and connector on the right. A
+/// long name is cut; what doesn't fit beside it is left out, the connector first.
+#[must_use]
+pub fn draw_title(font: Option<&Font>, label: &WindowLabel, width: i32) -> Rc<Pixmap> {
+    let mut picture = filled(width, TITLE, label.color);
+    if let Some(font) = font {
+        let text = readable_on(label.color);
+        let room = width - 2 * PADDING;
+        let name_width = font.width(&label.name, TEXT_SIZE).min(LEAST_NAME);
+        let right = [format!("dom {} · {}", label.domid, label.connector), format!("dom {}", label.domid)]
+            .into_iter()
+            .find(|right| font.width(right, TEXT_SIZE) + PADDING + name_width <= room)
+            .unwrap_or_default();
+        let right_width = font.width(&right, TEXT_SIZE);
+        let name = font.elide(&label.name, TEXT_SIZE, room - right_width - PADDING);
+        font.draw(&mut picture, PADDING, &name, TEXT_SIZE, text);
+        font.draw(&mut picture, width - PADDING - right_width, &right, TEXT_SIZE, text);
+    }
+    Rc::new(picture)
+}
+
+/// A short line of text on a plain ground, no larger than `room`; nothing if it doesn't fit.
+#[must_use]
+pub fn draw_note(font: &Font, text: &str, color: Color, ground: Color, room: Size) -> Option<Rc<Pixmap>> {
+    let width = font.width(text, TEXT_SIZE) + 2 * PADDING;
+    if width > room.width || TITLE > room.height {
+        return None;
+    }
+    let mut picture = filled(width, TITLE, ground);
+    font.draw(&mut picture, PADDING, text, TEXT_SIZE, color);
+    Some(Rc::new(picture))
+}
+
+/// Black or white, whichever stands out more (relative luminance as in WCAG 2).
+#[must_use]
+pub fn readable_on(ground: Color) -> Color {
+    let linear = |part: u8| {
+        let part = f32::from(part) / 255.0;
+        if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+    };
+    let luminance = 0.2126 * linear(ground.red) + 0.7152 * linear(ground.green) + 0.0722 * linear(ground.blue);
+    // At this luminance the contrast with black, (L + 0.05) / 0.05, equals that with white, 1.05 / (L + 0.05).
+    if luminance > 0.179 { Color { red: 16, green: 16, blue: 16 } } else { Color { red: 255, green: 255, blue: 255 } }
+}
+
+fn filled(width: i32, height: i32, color: Color) -> Pixmap {
+    let (width, height) = (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0));
+    let count = usize::try_from(u64::from(width) * u64::from(height)).unwrap_or(0);
+    Pixmap { width, height, pixels: [color.blue, color.green, color.red, 255].repeat(count) }
+}

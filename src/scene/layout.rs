@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Where windows go: pure geometry.
+//!
+//! A window is put where it fits first, line by line from the top left, and stays there: windows that come
+//! and go do not move the others, and a guest that is started again finds its old place. Only when no
+//! output has room are windows laid over each other, each a step further to the lower right.
+
+use super::element::{Rect, Size};
+
+/// Pixels between windows, and between a window and the output's edge.
+pub const GAP: i32 = 12;
+
+/// Pixels from one overlapping window to the next, in both directions.
+pub const STEP: i32 = 32;
+
+/// A place on one of the outputs, by the output's position in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which output.
+    pub output: usize,
+    /// The window with its decoration; may reach beyond the output when it is larger.
+    pub rect: Rect,
+}
+
+/// Finds a place for a window of `size`, decoration included. `taken` is where the others are. There is
+/// no place without an output.
+#[must_use]
+pub fn place(outputs: &[Size], taken: &[Place], size: Size) -> Option<Place> {
+    let free = outputs.iter().enumerate().find_map(|(output, area)| {
+        let others: Vec<Rect> = taken.iter().filter(|place| place.output == output).map(|place| place.rect).collect();
+        first_free(*area, &others, size).map(|rect| Place { output, rect })
+    });
+    free.or_else(|| cascade(*outputs.first()?, taken, size))
+}
+
+/// Whether a window may stay where it is: within its output, at a distance from the others.
+#[must_use]
+pub fn fits(outputs: &[Size], taken: &[Place], place: &Place) -> bool {
+    let others: Vec<Rect> = taken.iter().filter(|other| other.output == place.output).map(|other| other.rect).collect();
+    outputs.get(place.output).is_some_and(|area| is_free(*area, &others, place.rect))
+}
+
+/// The first free position, by line, then by column. Whatever room there is, is found: a window that could
+/// be anywhere could also be pushed up and left until it touches (at a gap) an edge or other windows.
+fn first_free(area: Size, others: &[Rect], size: Size) -> Option<Rect> {
+    let columns = candidates(others.iter().map(Rect::right));
+    candidates(others.iter().map(Rect::bottom))
+        .into_iter()
+        .flat_map(|y| columns.iter().map(move |x| Rect { x: *x, y, width: size.width, height: size.height }))
+        .find(|rect| is_free(area, others, *rect))
+}
+
+fn candidates(ends: impl Iterator<Item = i32>) -> Vec<i32> {
+    let mut positions: Vec<i32> = ends.map(|end| end.saturating_add(GAP)).chain([GAP]).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+}
+
+fn is_free(area: Size, others: &[Rect], rect: Rect) -> bool {
+    let inner = Rect { x: GAP, y: GAP, width: area.width - 2 * GAP, height: area.height - 2 * GAP };
+    let margin = Rect { x: rect.x - GAP, y: rect.y - GAP, width: rect.width + 2 * GAP, height: rect.height + 2 * GAP };
+    inner.contains(&rect) && others.iter().all(|other| !other.overlaps(&margin))
+}
+
+/// The first step that no window begins at; all over again when the steps have left the output's upper
+/// left half.
+fn cascade(area: Size, taken: &[Place], size: Size) -> Option<Place> {
+    let steps = (area.width.min(area.height) / 2 / STEP).max(1);
+    let at = |step: i32| Rect { x: GAP + step * STEP, y: GAP + step * STEP, width: size.width, height: size.height };
+    let used = |rect: &Rect| {
+        taken.iter().filter(|place| place.output == 0 && (place.rect.x, place.rect.y) == (rect.x, rect.y)).count()
+    };
+    let rect = (0..steps).map(at).min_by_key(used)?;
+    Some(Place { output: 0, rect })
+}
+
+/// Where content of `size` goes on an output of `area` that it has for itself: in the middle where it is
+/// smaller, cropped at the right and bottom where it is larger. Never scaled.
+#[must_use]
+pub fn full_screen(area: Size, size: Size) -> Rect {
+    Rect {
+        x: (area.width - size.width).max(0) / 2,
+        y: (area.height - size.height).max(0) / 2,
+        width: size.width.min(area.width),
+        height: size.height.min(area.height),
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! From the configuration to a running compositor: chooses the platform and the backend, and nothing else.
+
+use std::time::Duration;
+
+use crate::backend::Presentation;
+use crate::backend::headless::{self, Headless, HeadlessConfig};
+use crate::backend::kms::{Kms, KmsConfig, ModeRequest, OutputSetting, RendererChoice, SessionKind};
+use crate::cli::{Failure, Platform, RunOptions};
+use crate::config::{self, BackendKind, Config, LimitsConfig, OutputConfig, RendererKind};
+use crate::control::{Access, Server};
+use crate::displif::limits::Limits;
+use crate::event_loop;
+use crate::guest::policy::{GuestPolicy, PolicyFor};
+use crate::scene::Scene;
+use crate::scene::element::Color;
+use crate::state::{Parts, State};
+use crate::xen;
+
+/// Opens one of the hypervisors.
+type OpenXen = fn() -> Result<xen::Platform, Failure>;
+
+/// Longest time between the flip events of a window that nobody sees: guests give up after 3 s.
+const HIDDEN_AT_MOST: Duration = Duration::from_secs(2);
+
+/// Runs the compositor until it is told to end. `open_xen` opens the real hypervisor.
+///
+/// # Errors
+/// A line for the user.
+pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
+    let RunOptions { config, platform, socket } = options;
+    let access = if config.control.mode.group() { Access::FileMode } else { Access::Owner };
+    let control = Server::bind(&socket, config.control.mode.bits(), access)?;
+    // The renderer's start can take seconds: it comes before the guests can see us.
+    let (presentation, renderer) = open_backend(&config)?;
+    tracing::info!("backend {}, renderer {renderer}; control socket {}", presentation.name(), socket.display());
+    let hidden_interval = Duration::from_secs(1) / config.pacing.hidden_hz.max(1);
+    let scene = Scene::new();
+    let opened = open_platform(&platform, open_xen)?;
+    let mut state = State::new(Parts {
+        platform_name: opened.name,
+        platform: opened.platform,
+        #[cfg(feature = "sim")]
+        simulator: opened.simulator,
+        presentation,
+        scene,
+        renderer,
+        policy_for: policy(config),
+        control,
+        hidden_interval: hidden_interval.min(HIDDEN_AT_MOST),
+    });
+    event_loop::run(&mut state)?;
+    Ok(())
+}
+
+struct Opened {
+    name: &'static str,
+    platform: xen::Platform,
+    #[cfg(feature = "sim")]
+    simulator: Option<crate::sim::Hypervisor>,
+}
+
+fn open_platform(platform: &Platform, open_xen: OpenXen) -> Result<Opened, Failure> {
+    match platform {
+        Platform::Xen => Ok(Opened {
+            name: "xen",
+            platform: open_xen()?,
+            #[cfg(feature = "sim")]
+            simulator: None,
+        }),
+        #[cfg(feature = "sim")]
+        Platform::Simulator(path) => {
+            let (platform, simulator) = crate::sim::Hypervisor::listen(path)
+                .map_err(|error| format!("the simulated hypervisor can't listen at {}: {error}", path.display()))?;
+            Ok(Opened { name: "sim", platform, simulator: Some(simulator) })
+        }
+        #[cfg(not(feature = "sim"))]
+        Platform::Simulator(_) => Err("this grantway was built without the simulator (feature \"sim\")".into()),
+    }
+}
+
+fn open_backend(config: &Config) -> Result<(Box<dyn Presentation>, &'static str), Failure> {
+    match config.backend.kind {
+        BackendKind::Headless => open_headless(config),
+        BackendKind::Kms => open_kms(config),
+        BackendKind::Auto => open_kms(config).or_else(|why| {
+            tracing::warn!("no display can be used ({why}); running headless");
+            open_headless(config)
+        }),
+    }
+}
+
+fn open_kms(config: &Config) -> Result<(Box<dyn Presentation>, &'static str), Failure> {
+    let session = match config.backend.session {
+        config::SessionKind::Libseat => SessionKind::Libseat,
+        config::SessionKind::None => SessionKind::Direct,
+        config::SessionKind::Auto if nix::unistd::geteuid().is_root() => SessionKind::Direct,
+        config::SessionKind::Auto => SessionKind::Libseat,
+    };
+    let renderer = match config.backend.renderer {
+        RendererKind::Auto => RendererChoice::Auto,
+        RendererKind::Pixman => RendererChoice::Pixman,
+        RendererKind::Gl => RendererChoice::Gl,
+    };
+    let mut outputs = std::collections::BTreeMap::new();
+    for output in &config.output {
+        outputs.insert(output.name.clone(), OutputSetting::Mode(mode_request(output)?));
+    }
+    let device = config.backend.drm_device.clone();
+    let kms = Kms::new(KmsConfig { session, device, outputs, renderer })?;
+    let renderer = kms.renderer_name();
+    Ok((Box::new(kms), renderer))
+}
+
+fn mode_request(output: &OutputConfig) -> Result<ModeRequest, Failure> {
+    let side = |pixels: u32| u16::try_from(pixels).map_err(|_| format!("output {}: {pixels} pixels", output.name));
+    Ok(ModeRequest {
+        width: side(output.mode.width)?,
+        height: side(output.mode.height)?,
+        refresh_mhz: output.mode.refresh_mhz,
+    })
+}
+
+fn open_headless(config: &Config) -> Result<(Box<dyn Presentation>, &'static str), Failure> {
+    let (renderer, name) = match config.backend.renderer {
+        RendererKind::Auto | RendererKind::Pixman => (headless::RendererKind::Pixman, "pixman"),
+        RendererKind::Gl => (headless::RendererKind::Gl, "gl"),
+    };
+    let mut outputs: Vec<_> = config.output.iter().map(headless_output).collect();
+    if outputs.is_empty() {
+        let refresh = Duration::from_nanos(DEFAULT_REFRESH_NS);
+        outputs.push(headless::OutputConfig { name: "headless-1".to_owned(), width: 1280, height: 720, refresh });
+    }
+    let clock = headless::Clock::RealTime;
+    let headless = Headless::new(HeadlessConfig { outputs, renderer, clock })?;
+    Ok((Box::new(headless), name))
+}
+
+/// 60 Hz.
+const DEFAULT_REFRESH_NS: u64 = 16_666_667;
+
+fn headless_output(output: &OutputConfig) -> headless::OutputConfig {
+    let nanos = output.mode.refresh_mhz.and_then(|mhz| 1_000_000_000_000_u64.checked_div(mhz.into()));
+    headless::OutputConfig {
+        name: output.name.clone(),
+        width: output.mode.width,
+        height: output.mode.height,
+        refresh: Duration::from_nanos(nanos.unwrap_or(DEFAULT_REFRESH_NS)),
+    }
+}
+
+fn policy(config: Config) -> PolicyFor {
+    Box::new(move |name| {
+        let color = config.color_for(name);
+        GuestPolicy {
+            label: config.label_for(name).to_owned(),
+            color: Color { red: color.red, green: color.green, blue: color.blue },
+            fullscreen: config.fullscreen_for(name),
+            limits: limits(&config.limits_for(name)),
+        }
+    })
+}
+
+fn limits(config: &LimitsConfig) -> Limits {
+    let count = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+    Limits {
+        connectors: count(config.connectors),
+        width: config.max_width,
+        height: config.max_height,
+        buffer_bytes: config.buffer_mib.saturating_mul(1 << 20),
+        buffers_per_connector: count(config.buffers_per_connector),
+        framebuffers_per_connector: count(config.framebuffers_per_connector),
+        total_bytes: u64::from(config.mapped_mib).saturating_mul(1 << 20),
+        total_grants: count(config.mapped_grants),
+        flips_per_second: config.flips_per_second,
+        requests_per_second: config.requests_per_second,
+        bad_requests_warning: config.bad_requests_warn,
+        bad_requests_fatal: config.bad_requests_close,
+        destroy_deadline: Duration::from_millis(config.destroy_deadline_ms.into()),
+        ..Limits::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_limits_of_the_configuration_are_those_of_the_device() {
+        assert_eq!(limits(&LimitsConfig::default()), Limits::default());
+    }
+}

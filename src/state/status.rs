@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! How things are, for `grantway msg status`.
+
+use crate::backend::OutputInfo;
+use crate::control::{ConnectorStatus, GuestStatus, OutputStatus, PresentedBy, Status, WindowStatus};
+use crate::displif;
+use crate::guest::DeviceKey;
+use crate::guest::link::Link;
+use crate::guest::registry::Entry;
+use crate::scene::WindowId;
+
+use super::State;
+
+impl State {
+    /// How things are.
+    pub(super) fn status(&self) -> Status {
+        let outputs = self.presentation.outputs();
+        let devices = self.registry.devices_by_key();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            platform: self.platform_name.to_owned(),
+            backend: self.presentation.name().to_owned(),
+            renderer: self.renderer.to_owned(),
+            outputs: outputs.iter().map(|output| self.output_status(output)).collect(),
+            guests: devices.map(|(key, entry)| self.guest_status(key, entry, &outputs)).collect(),
+        }
+    }
+
+    fn output_status(&self, output: &OutputInfo) -> OutputStatus {
+        let refresh_mhz = 1_000_000_000_000_u128.checked_div(output.refresh.as_nanos()).unwrap_or(0);
+        OutputStatus {
+            name: output.name.clone(),
+            width: output.width,
+            height: output.height,
+            refresh_mhz: u32::try_from(refresh_mhz).unwrap_or(u32::MAX),
+            frames: self.pacing.frames(output.id),
+        }
+    }
+
+    fn guest_status(&self, key: DeviceKey, entry: &Entry, outputs: &[OutputInfo]) -> GuestStatus {
+        let color = entry.policy().color;
+        let guest = GuestStatus {
+            domid: key.domid.0,
+            name: entry.name().to_owned(),
+            color: format!("#{:02x}{:02x}{:02x}", color.red, color.green, color.blue),
+            state: entry.phase().to_owned(),
+            ..GuestStatus::default()
+        };
+        let Some(link) = entry.link() else { return guest };
+        let session = link.status();
+        let parts = session.connectors.iter().zip(link.windows()).enumerate();
+        let connectors =
+            parts.map(|(index, (connector, window))| self.connector_status(index, connector, window, link, outputs));
+        GuestStatus {
+            connectors: connectors.collect(),
+            buffers: count(session.buffers),
+            framebuffers: count(session.framebuffers),
+            grants: count(session.grants),
+            mib_held: mib(session.bytes),
+            frees_pending: count(session.frees_pending),
+            requests_refused: session.refused,
+            last_refusal: session.last_refusal,
+            ..guest
+        }
+    }
+
+    fn connector_status(
+        &self,
+        index: usize,
+        connector: &displif::status::ConnectorStatus,
+        window: WindowId,
+        link: &Link,
+        outputs: &[OutputInfo],
+    ) -> ConnectorStatus {
+        let shown = link.shown(index);
+        let imported = shown.and_then(|shown| shown.imported.ok());
+        let place = self.window_status(window, outputs);
+        let size = connector.shown.map_or((connector.width, connector.height), |shown| (shown.width, shown.height));
+        ConnectorStatus {
+            index,
+            unique_id: connector.unique_id.clone(),
+            state: if connector.enabled { "enabled" } else { "disabled" }.to_owned(),
+            width: size.0,
+            height: size.1,
+            format: connector.shown.map(|shown| fourcc_name(shown.fourcc)),
+            flips: connector.flips,
+            events: connector.events,
+            import_path: imported.map(|imported| imported.path.name().to_owned()),
+            import_reason: shown.map(|shown| match shown.imported {
+                Ok(imported) => join(&imported.reason, shown.origin.reason),
+                Err(why) => why.clone(),
+            }),
+            provider: shown.map(|shown| shown.origin.provider.to_owned()),
+            presented_by: match (imported, &place) {
+                (Some(_), Some(_)) => PresentedBy::Composite,
+                _ => PresentedBy::Hidden,
+            },
+            bytes_copied: link.bytes_copied(index, &*self.presentation),
+            window: place,
+        }
+    }
+
+    fn window_status(&self, window: WindowId, outputs: &[OutputInfo]) -> Option<WindowStatus> {
+        let (output, content) = self.scene.placement(window)?;
+        let output = outputs.iter().find(|info| info.id == output)?;
+        Some(WindowStatus {
+            output: output.name.clone(),
+            x: content.x,
+            y: content.y,
+            width: content.width,
+            height: content.height,
+        })
+    }
+}
+
+fn count(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// To hundredths, which is as much as anyone reads.
+fn mib(bytes: u64) -> f64 {
+    let hundredths = bytes.saturating_mul(100) >> 20;
+    f64::from(u32::try_from(hundredths).unwrap_or(u32::MAX)) / 100.0
+}
+
+fn join(first: &str, second: &str) -> String {
+    if second.is_empty() { first.to_owned() } else { format!("{first}; {second}") }
+}
+
+fn fourcc_name(fourcc: u32) -> String {
+    fourcc.to_le_bytes().map(char::from).iter().collect()
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The program as users call it: bad input to every command and to every configuration key gets exactly one
+//! line and exit code 2.
+
+#![cfg(feature = "compositor")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn grantway(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_grantway"))
+        .args(arguments)
+        .env_remove("GRANTWAY_LOG")
+        .env_remove("XDG_RUNTIME_DIR")
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// One line on standard error, nothing on standard output, exit code 2. Returns the line.
+fn refused(arguments: &[&str]) -> String {
+    let output = grantway(arguments);
+    let line = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    assert_eq!(line.matches('\n').count(), 1, "{arguments:?}: {line:?}");
+    assert!(line.starts_with("grantway: ") && line.ends_with('\n'), "{arguments:?}: {line:?}");
+    line.trim_end().to_owned()
+}
+
+#[test]
+fn bad_arguments_of_every_command_get_one_line() {
+    let bad: &[&[&str]] = &[
+        &["--nonsense"],
+        &["nonsense"],
+        &["--backend"],
+        &["--backend", "x11"],
+        &["--renderer", "vulkan"],
+        &["--session", "elogind"],
+        &["--platform", "kvm"],
+        &["--platform", "sim:"],
+        &["--output", "800"],
+        &["--output", "0x0"],
+        &["--output", "800x600@0"],
+        &["--backend", "kms", "--output", "800x600"],
+        &["--log", "loud"],
+        &["--log", "grantway=loud"],
+        &["--config", "/nonexistent/grantway.toml"],
+        &["--config", "/"],
+        &["--socket"],
+        &["--backend", "kms", "--backend", "kms"],
+        &["msg"],
+        &["msg", "nonsense"],
+        &["msg", "status", "--yaml"],
+        &["msg", "status", "extra"],
+        &["msg", "--timeout", "0", "status"],
+        &["msg", "--timeout", "x", "status"],
+        &["msg", "--config", "/nonexistent/grantway.toml", "status"],
+        &["msg", "screenshot"],
+        &["msg", "screenshot", "a.png", "--guest", ""],
+        &["msg", "screenshot", "a.png", "--guest", "99999"],
+        &["msg", "screenshot", "a.png", "--guest=-1"],
+        &["msg", "screenshot", "a.png", "--guest", "3", "--connector", "x"],
+        &["msg", "screenshot", "a.png", "--connector", "1"],
+        &["msg", "screenshot", "a.png", "--guest", "3", "--output", "HDMI-A-1"],
+        &["msg", "screenshot", "a.png", "--output", ""],
+        &["msg", "fullscreen"],
+        &["msg", "fullscreen", ""],
+        &["msg", "fullscreen", "a\nb"],
+        &["msg", "fullscreen", "99999"],
+        &["msg", "quit", "now"],
+        &["doctor", "--yaml"],
+        &["doctor", "extra"],
+        &["check-config", "/nonexistent/grantway.toml"],
+        &["check-config", "a", "b"],
+        &["default-config", "extra"],
+        &["demo", "--seconds", "0"],
+        &["demo", "--seconds", "many"],
+        &["demo", "extra"],
+    ];
+    for arguments in bad {
+        refused(arguments);
+    }
+}
+
+#[test]
+fn the_line_says_what_would_be_right() {
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &["--backend", "headles"],
+            "grantway: invalid value 'headles' for '--backend <KIND>' [possible values: auto, headless, kms] \
+             tip: a similar value exists: 'headless'; try `grantway --help`",
+        ),
+        (
+            &["msg", "status", "--jsn"],
+            "grantway: unexpected argument '--jsn' found tip: a similar argument exists: '--json'; \
+             try `grantway msg status --help`",
+        ),
+        (&["msg"], "grantway: a command is missing; try `grantway msg --help`"),
+        (
+            &["--output", "800"],
+            "grantway: invalid value '800' for '--output <WxH[@HZ]>': \"800\" is not a mode: no \"x\" between width and \
+             height; write it like \"1920x1080\" or \"1920x1080@60\"; try `grantway --help`",
+        ),
+    ];
+    for (arguments, line) in cases {
+        assert_eq!(refused(arguments), *line);
+    }
+}
+
+/// A bad value for every key of the default configuration, and an unknown key in every table.
+#[test]
+fn bad_values_of_every_configuration_key_get_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bad.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let line = refused(&["check-config", file.to_str().unwrap()]);
+        let place = format!("grantway: {}:", file.display());
+        assert!(line.starts_with(&place), "{line}");
+        let mut numbers = line[place.len()..].split(':');
+        assert!(numbers.next().unwrap().parse::<u32>().unwrap() > 0, "{line}");
+        assert!(numbers.next().unwrap().parse::<u32>().unwrap() > 0, "{line}");
+        assert_eq!(refused(&["--config", file.to_str().unwrap()]), line);
+        line
+    };
+    let keys = keys_of(include_str!("../assets/grantway.toml"));
+    assert!(keys.len() > 25, "{keys:?}");
+    for (table, key) in &keys {
+        // No key takes a list, and none takes this text or this number.
+        for value in ["[]", "\"\\u0007\"", "-1"] {
+            let line = check(&format!("{table}\n{key} = {value}\n"));
+            assert!(line.contains(key), "{key} = {value}: {line}");
+        }
+        let line = check(&format!("{table}\n{key}x = 1\n"));
+        assert!(line.contains(&format!("did you mean `{key}`?")), "{line}");
+    }
+    for text in ["[", "x = 1\n", "[nonsense]\n", "\u{0}", "[[window]]\n", "guest = 3\n"] {
+        check(text);
+    }
+    std::fs::write(&file, [0xff, 0xfe]).unwrap();
+    assert!(refused(&["check-config", file.to_str().unwrap()]).contains("can't be read"));
+}
+
+/// The tables and keys of the commented default file, those in comments too.
+fn keys_of(text: &str) -> Vec<(String, String)> {
+    let mut table = String::new();
+    let mut keys = Vec::new();
+    for line in text.lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if line.starts_with('[') {
+            table = line.split(" #").next().unwrap().trim().to_owned();
+            if let Some((name, _)) = line.split_once("  #") {
+                table = name.trim().to_owned();
+            }
+        } else if let Some((key, _)) = line.split_once(" = ")
+            && !key.contains(' ')
+        {
+            keys.push((table.clone(), key.to_owned()));
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_default_configuration_passes_its_own_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("grantway.toml");
+    let output = grantway(&["default-config"]);
+    assert_eq!(output.status.code(), Some(0));
+    std::fs::write(&file, output.stdout).unwrap();
+    let output = grantway(&["check-config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}: good\n", file.display()));
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for arguments in [&["--help"][..], &["--version"], &["msg", "--help"], &["msg", "screenshot", "--help"]] {
+        let output = grantway(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn without_a_compositor_msg_fails_with_one_line_and_code_1() {
+    for command in [&["status"][..], &["quit"], &["fullscreen", "off"], &["screenshot", "/nonexistent/a.png"]] {
+        let arguments = [&["msg", "--socket", "/nonexistent/s"], command].concat();
+        let output = grantway(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(stderr(&output).matches('\n').count(), 1, "{}", stderr(&output));
+        assert!(stderr(&output).contains("no grantway answers"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_doctor_tells_where_it_stands() {
+    let output = grantway(&["doctor", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let runs = report["can-run"].as_bool().unwrap();
+    assert_eq!(output.status.code(), Some(if runs { 0 } else { 1 }));
+    let text = String::from_utf8(grantway(&["doctor"]).stdout).unwrap();
+    if !Path::new("/sys/hypervisor/type").exists() {
+        assert!(!runs);
+        assert!(text.contains("`make demo`"), "{text}");
+    }
+}

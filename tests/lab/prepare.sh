@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# prepare.sh OUT: everything that a boot of the lab needs, in OUT. As root. The runner calls it.
+#   LAB_GUEST               the guests' program
+#   OUT/tree                link to the Dom0 tree
+#   OUT/xen OUT/vmlinuz OUT/dom0.initrd
+#   OUT/payload/            shared with Dom0: the guests' kernel and initramfs, the compositor, the helper
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+out=$1
+mkdir -p "$out/payload"
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+
+tree=$("$here/tree.sh" | tail -n 1)
+[ -d "$tree" ] || { echo "lab: the Dom0 tree was not made" >&2; exit 1; }
+ln -sfn "$tree" "$out/tree"
+kernel=$(cat "$tree/.kernel")
+
+# in_tree DIR COMMAND: a command in the tree with DIR as /mnt; the tree itself is not changed.
+in_tree() {
+    unshare --mount --propagation private bash -euc '
+        mount -t proc proc "$1/proc"
+        mount --bind "$2" "$1/mnt"
+        exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 sh -euc "$3"
+    ' - "$tree" "$1" "$2"
+}
+
+# The kernel helper is compiled for Dom0's kernel, in the tree, whose compiler and headers fit it.
+build_helper() {
+    local sum
+    sum=$(find kernel-helper -type f -not -name '*.o' -not -name '*.ko' -not -name '.*' -print0 | sort -z | xargs -0 sha256sum | cat - "$here/prepare.sh" | sha256sum)
+    if [ "$(cat "$out/helper.sum" 2>/dev/null)" = "$sum $tree" ] && [ -e "$out/payload/xen-zcopy.ko" ]; then return; fi
+    say "building the kernel helper for Linux $kernel"
+    rm -rf "$out/helper" "$out/payload/xen-zcopy.ko" "$out/helper.sum"
+    cp -r kernel-helper "$out/helper"
+    in_tree "$out/helper" "make -s -C /lib/modules/$kernel/build M=/mnt W=1 modules" 2>&1 | tee "$out/helper.log"
+    if grep -q 'warning:' "$out/helper.log"; then
+        echo "lab: the kernel helper compiles with warnings (above)" >&2
+        exit 1
+    fi
+    find "$out/helper" -name '*zcopy.ko' -exec cp {} "$out/payload/xen-zcopy.ko" \;
+    [ -e "$out/payload/xen-zcopy.ko" ] || { echo "lab: the kernel helper's build made no module" >&2; exit 1; }
+    if [ -e "$out/helper/tests/Makefile" ]; then
+        in_tree "$out/helper" "make -s -C /mnt/tests"
+        mkdir -p "$out/payload/helper-tests"
+        find "$out/helper/tests" -maxdepth 1 -type f -perm /111 -exec cp {} "$out/payload/helper-tests/" \;
+    fi
+    echo "$sum $tree" >"$out/helper.sum"
+}
+
+if [ -d kernel-helper ]; then build_helper; fi
+
+# The product, as the build left it. Scenarios that need it fail by name when it is not there.
+rm -f "$out/payload/grantway"
+if [ -x target/release/grantway ]; then cp target/release/grantway "$out/payload/grantway"; fi
+
+say "making the boot files"
+# The guests' program lies beside the runner.
+[ -z "${LAB_GUEST:-}" ] || cp "$LAB_GUEST" "$out/lab-guest"
+"$here/initramfs.sh" "$tree" "$out"
+cp "$out/vmlinuz" "$out/guest.initrd" "$out/payload/"

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The runner of the Xen lab: boots Xen, Dom0 and guests in QEMU's software emulation, runs
+//! scenarios there, and reports. See docs/lab.md.
+//!
+//! It stands on the standard library alone where it can, and never on the product that it tests.
+#![allow(clippy::disallowed_methods, reason = "it waits and keeps time limits, and has no loop to block")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal, with no other output")]
+#![allow(clippy::indexing_slicing, reason = "what it indexes is its own, and a bug may stop a test run")]
+
+mod boot;
+mod picture;
+mod qemu;
+mod qmp;
+mod report;
+mod requests;
+mod scenario;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use boot::Lab;
+use report::Outcome;
+use scenario::Scenario;
+
+/// Whatever goes wrong here is told in one line and ends the run.
+type Result<T> = std::result::Result<T, String>;
+
+const USAGE: &str =
+    "usage: xen-lab [--out DIR] [SCENARIO-FOLDER...]   run scenarios (all of tests/lab/scenarios by default)
+       xen-lab [--out DIR] --shell              a prompt in Dom0, the compositor running";
+
+struct Arguments {
+    out: PathBuf,
+    shell: bool,
+    scenarios: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(message) => {
+            eprintln!("xen-lab: {message}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("xen-lab: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>> {
+    let mut arguments = Arguments { out: PathBuf::from("target/xen-lab"), shell: false, scenarios: Vec::new() };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--help" | "-h" => return Ok(None),
+            "--shell" => arguments.shell = true,
+            "--out" => arguments.out = words.next().ok_or("--out needs a folder")?.into(),
+            flag if flag.starts_with('-') => return Err(format!("unknown option {flag}")),
+            folder => arguments.scenarios.push(folder.into()),
+        }
+    }
+    if arguments.shell && !arguments.scenarios.is_empty() {
+        return Err("--shell takes no scenarios".into());
+    }
+    Ok(Some(arguments))
+}
+
+/// Runs what was asked for. False when a scenario failed.
+fn run(arguments: &Arguments) -> Result<bool> {
+    // Read before anything is built: a wrong name must not cost the user minutes.
+    let scenarios = if arguments.shell { Vec::new() } else { scenario::load(&arguments.scenarios)? };
+    std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out.display()))?;
+    let out = arguments.out.canonicalize().map_err(|error| format!("{}: {error}", arguments.out.display()))?;
+    let lab = prepare(&out)?;
+    if arguments.shell {
+        return lab.shell().map(|()| true);
+    }
+    let outcomes = run_all(&lab, &scenarios)?;
+    report::write(&out, &outcomes)?;
+    Ok(report::print(&outcomes))
+}
+
+/// Builds what a boot needs: the tree, the boot files, the helper.
+fn prepare(out: &Path) -> Result<Lab> {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
+    let kit = out.join("kit");
+    // cargo puts both examples into one folder.
+    let runner = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
+    let status = Command::new("bash")
+        .arg(scripts.join("prepare.sh"))
+        .env("LAB_GUEST", runner.with_file_name("lab-guest"))
+        .arg(&kit)
+        .status()
+        .map_err(|error| format!("bash cannot be started: {error}"))?;
+    if !status.success() {
+        return Err("the lab could not be prepared; the lines above tell why".into());
+    }
+    Ok(Lab { scripts, kit, out: out.to_path_buf() })
+}
+
+/// Runs the scenarios, as many of them in one boot as go well: after a failure, or a Dom0 that broke,
+/// the others go on in a fresh one, so that no scenario fails for another's sake.
+fn run_all(lab: &Lab, scenarios: &[Scenario]) -> Result<Vec<Outcome>> {
+    let start = Instant::now();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut boots = 0;
+    while outcomes.len() < scenarios.len() {
+        boots += 1;
+        let left = &scenarios[outcomes.len()..];
+        let batch = 1 + left.iter().skip(1).take_while(|next| !next.fresh_boot).count();
+        let batch = if left[0].fresh_boot { 1 } else { batch };
+        println!("boot {boots}: {} of {} scenarios to go", left.len(), scenarios.len());
+        let done = lab.boot(boots, &left[..batch])?;
+        if done.is_empty() {
+            return Err("internal error: a boot ended without an outcome".into());
+        }
+        outcomes.extend(done);
+    }
+    println!("all scenarios: {:.0} s, {boots} boots", start.elapsed().as_secs_f64());
+    Ok(outcomes)
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Pictures: reading PPM and PNG, writing PNG, comparing rectangles byte for byte.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::Path;
+
+use crate::Result;
+
+/// A picture with 8 bits for each of red, green and blue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Picture {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// Three bytes a pixel, rows without padding.
+    pub(crate) pixels: Vec<u8>,
+}
+
+/// A rectangle of a picture, in pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Area {
+    pub(crate) x: usize,
+    pub(crate) y: usize,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+}
+
+impl Picture {
+    /// Reads a binary PPM (QEMU's screendump) or a PNG, by its name.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let picture = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("ppm") => std::fs::read(path).map_err(|error| error.to_string()).and_then(|data| parse_ppm(&data)),
+            Some("png") => read_png(path),
+            _ => Err("neither .ppm nor .png".into()),
+        };
+        picture.map_err(|error| format!("picture {}: {error}", path.display()))
+    }
+
+    /// Writes a PNG.
+    pub(crate) fn write_png(&self, path: &Path) -> Result<()> {
+        let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let (width, height) = (u32::try_from(self.width), u32::try_from(self.height));
+        let (Ok(width), Ok(height)) = (width, height) else { return Err("the picture is too large".into()) };
+        let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&self.pixels));
+        written.map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Cuts a rectangle out; an error when it is not wholly inside.
+    pub(crate) fn crop(&self, area: Area) -> Result<Self> {
+        let Area { x, y, width, height } = area;
+        if width == 0 || height == 0 || x + width > self.width || y + height > self.height {
+            return Err(format!(
+                "the rectangle {width}x{height} at {x},{y} is not inside the picture's {}x{}",
+                self.width, self.height
+            ));
+        }
+        let rows = self.pixels.chunks_exact(self.width * 3).skip(y).take(height);
+        let pixels = rows.flat_map(|row| &row[x * 3..(x + width) * 3]).copied().collect();
+        Ok(Self { width, height, pixels })
+    }
+
+    /// What is left of the picture after a trip through a 16-bit RG16 buffer: each channel cut to its
+    /// 5, 6 and 5 bits, and widened by repeating its upper bits.
+    pub(crate) fn through_rg16(&self) -> Self {
+        let widen = |value: u8, bits: u32| {
+            let cut = value >> (8 - bits);
+            (cut << (8 - bits)) | (cut >> (2 * bits - 8))
+        };
+        let pixels =
+            self.pixels.chunks_exact(3).flat_map(|p| [widen(p[0], 5), widen(p[1], 6), widen(p[2], 5)]).collect();
+        Self { pixels, ..*self }
+    }
+
+    /// `None` when both are the same, else where and how much they differ.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        if (self.width, self.height) != (other.width, other.height) {
+            return Some(format!("sizes {}x{} and {}x{}", self.width, self.height, other.width, other.height));
+        }
+        let pairs = self.pixels.chunks_exact(3).zip(other.pixels.chunks_exact(3)).enumerate();
+        let mut different = pairs.filter(|(_, (mine, theirs))| mine != theirs);
+        let (first, (mine, theirs)) = different.next()?;
+        let (x, y) = (first % self.width, first / self.width);
+        Some(format!(
+            "{} of {} pixels differ, the first at {x},{y}: {mine:02x?} instead of {theirs:02x?}",
+            different.count() + 1,
+            self.width * self.height
+        ))
+    }
+
+    /// The colour of a picture that has only one, as rrggbb.
+    pub(crate) fn only_colour(&self) -> Result<String> {
+        let mut pixels = self.pixels.chunks_exact(3);
+        let first = pixels.next().ok_or("the picture is empty")?;
+        let others = pixels.filter(|pixel| *pixel != first).count();
+        if others > 0 {
+            return Err(format!("more than one colour: {others} pixels are not {first:02x?}"));
+        }
+        Ok(format!("{:02x}{:02x}{:02x}", first[0], first[1], first[2]))
+    }
+}
+
+/// A PPM of the binary kind with 8 bits a channel.
+fn parse_ppm(data: &[u8]) -> Result<Picture> {
+    let mut rest = data;
+    let mut field = || -> Result<&str> {
+        let start = rest.iter().position(|byte| !byte.is_ascii_whitespace()).ok_or("it ends in its header")?;
+        rest = &rest[start..];
+        let end = rest.iter().position(u8::is_ascii_whitespace).ok_or("it ends in its header")?;
+        let (word, tail) = rest.split_at(end);
+        rest = tail;
+        std::str::from_utf8(word).map_err(|_| "its header is no text".into())
+    };
+    if field()? != "P6" {
+        return Err("it is no binary PPM".into());
+    }
+    let number = |text: &str| text.parse::<usize>().map_err(|_| format!("'{text}' is no number"));
+    let (width, height, depth) = (number(field()?)?, number(field()?)?, number(field()?)?);
+    let pixels = rest.get(1..).unwrap_or_default();
+    if depth != 255 || width.checked_mul(height).and_then(|n| n.checked_mul(3)) != Some(pixels.len()) {
+        return Err(format!("{width}x{height}, {depth} does not fit its {} bytes", pixels.len()));
+    }
+    Ok(Picture { width, height, pixels: pixels.to_vec() })
+}
+
+fn read_png(path: &Path) -> Result<Picture> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut decoder = png::Decoder::new(BufReader::new(file));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
+    let mut buffer = vec![0; reader.output_buffer_size().ok_or("it is too large")?];
+    let info = reader.next_frame(&mut buffer).map_err(|error| error.to_string())?;
+    let step = info.color_type.samples();
+    if step < 3 {
+        return Err(format!("its colours are {:?}, not RGB", info.color_type));
+    }
+    let pixels = buffer[..info.buffer_size()].chunks_exact(step).flat_map(|pixel| &pixel[..3]).copied().collect();
+    let size = usize::try_from(info.width).ok().zip(usize::try_from(info.height).ok());
+    let (width, height) = size.ok_or("it is too large")?;
+    Ok(Picture { width, height, pixels })
+}

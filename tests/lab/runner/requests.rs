@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What a scenario in Dom0 asks of the outside: files `ID.request` in the shared folder, each answered
+//! by `ID.answer` ("ok …" or "error …").
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::picture::{Area, Picture};
+use crate::qmp::Qmp;
+
+/// Answers every request that lies there.
+pub(crate) fn answer_all(share: &Path, qmp: &mut Qmp) -> Result<()> {
+    let folder = share.join("requests");
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension().is_some_and(|extension| extension == "request") {
+            answer(share, qmp, &path)?;
+        }
+    }
+    Ok(())
+}
+
+fn answer(share: &Path, qmp: &mut Qmp, path: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let answer = match perform(share, qmp, text.trim()) {
+        Ok(value) => format!("ok {value}\n"),
+        Err(why) => format!("error {why}\n"),
+    };
+    let part = path.with_extension("answer.part");
+    // Renamed, so that Dom0 never reads half of it.
+    let written = std::fs::remove_file(path)
+        .and_then(|()| std::fs::write(&part, answer))
+        .and_then(|()| std::fs::rename(&part, path.with_extension("answer")));
+    written.map_err(|error| format!("{}: {error}", part.display()))
+}
+
+fn perform(share: &Path, qmp: &mut Qmp, request: &str) -> Result<String> {
+    let (verb, rest) = request.split_once(' ').unwrap_or((request, ""));
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    match (verb, words.as_slice()) {
+        ("screendump", [path]) => screendump(&inside(share, path)?, qmp),
+        ("compare", [picture, x, y, width, height, reference, how @ ..]) => {
+            let found = Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?;
+            let mut wanted = Picture::read(&inside(share, reference)?)?;
+            match how {
+                [] => {}
+                ["as-RG16"] => wanted = wanted.through_rg16(),
+                _ => return Err(format!("cannot compare '{}'", how.join(" "))),
+            }
+            Ok(found.difference(&wanted).unwrap_or_else(|| "equal".into()))
+        }
+        ("colour", [picture, x, y, width, height]) => {
+            Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?.only_colour()
+        }
+        ("input", _) => {
+            let events: Value = serde_json::from_str(rest).map_err(|error| format!("the events: {error}"))?;
+            qmp.execute("input-send-event", json!({ "events": events }))?;
+            Ok(String::new())
+        }
+        _ => Err(format!("unknown request '{request}'")),
+    }
+}
+
+fn area(words: [&str; 4]) -> Result<Area> {
+    let number = |text: &str| text.parse::<usize>().map_err(|_| format!("'{text}' is no number of pixels"));
+    let [x, y, width, height] = words;
+    Ok(Area { x: number(x)?, y: number(y)?, width: number(width)?, height: number(height)? })
+}
+
+/// A path as Dom0 names it (/lab/…), as it is called out here.
+fn inside(share: &Path, path: &str) -> Result<PathBuf> {
+    match path.strip_prefix("/lab/") {
+        Some(rest) if !rest.split('/').any(|part| part == "..") => Ok(share.join(rest)),
+        _ => Err(format!("{path} is not in Dom0's /lab")),
+    }
+}
+
+/// Has QEMU write its display as a PPM, and makes a PNG beside it for people.
+fn screendump(path: &Path, qmp: &mut Qmp) -> Result<String> {
+    qmp.execute("screendump", json!({ "filename": path.display().to_string() }))?;
+    let picture = Picture::read(path)?;
+    picture.write_png(&path.with_extension("png"))?;
+    Ok(format!("{} {}", picture.width, picture.height))
+}

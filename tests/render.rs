@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What is drawn: every pixel format by every renderer, the headless outputs, and the scene's look.
+#![cfg(feature = "compositor")]
+
+#[path = "render/formats.rs"]
+mod formats;
+#[path = "render/outputs.rs"]
+mod outputs;
+#[path = "render/scene.rs"]
+mod scene;
+#[allow(unsafe_code, reason = "maps memory that stands for a guest's")]
+#[path = "render/support.rs"]
+mod support;
