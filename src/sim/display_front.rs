@@ -223,8 +223,7 @@ impl DisplayFront {
 
     fn make_connector(&mut self, id: String, width: u32, height: u32) -> Result<Connector, FrontError> {
         let frames: [u32; 2] = self.guest.allocate(2)?.try_into().map_err(|_| FrontError::NoRoom("memory"))?;
-        let refs =
-            [self.guest.grant(frames[0], Access::ReadWrite)?, self.guest.grant(frames[1], Access::ReadWrite)?];
+        let refs = [self.guest.grant(frames[0], Access::ReadWrite)?, self.guest.grant(frames[1], Access::ReadWrite)?];
         Ok(Connector {
             id,
             width,

@@ -200,10 +200,7 @@ impl Program {
         let (width, height, format) = self.mode(index);
         let mut surfaces = Vec::new();
         for _ in 0..2 {
-            let picture = Geometry {
-                data_offset: self.options.offset,
-                ..Geometry::picture(width, height, format.bpp)
-            };
+            let picture = Geometry { data_offset: self.options.offset, ..Geometry::picture(width, height, format.bpp) };
             let geometry = if self.options.zero_size { Geometry::bytes(picture.total()) } else { picture };
             let buffer = self.front.create_buffer(geometry)?;
             let framebuffer = self.front.attach(buffer.cookie, width, height, format.fourcc())?;

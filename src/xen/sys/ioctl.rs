@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The drivers' ioctls (Linux's `include/uapi/xen/{evtchn,gntdev}.h`, and the helper's `xen-zcopy.h`).
+//!
+//! Requests that carry as many references as the caller likes are built in a vector of words.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use crate::xen::{DomId, GrantRef, Port};
+
+/// `struct ioctl_evtchn_bind_interdomain`.
+#[repr(C)]
+#[derive(Debug)]
+struct BindInterdomain {
+    domain: u32,
+    port: u32,
+}
+
+/// `struct ioctl_gntdev_unmap_grant_ref`.
+#[repr(C)]
+#[derive(Debug)]
+struct UnmapGrantRef {
+    index: u64,
+    count: u32,
+    pad: u32,
+}
+
+/// `struct ioctl_gntdev_dmabuf_exp_wait_released`.
+#[repr(C)]
+#[derive(Debug)]
+struct WaitReleased {
+    fd: u32,
+    wait_ms: u32,
+}
+
+/// `struct xen_zcopy_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HelperInfo {
+    pub(super) version: u32,
+    pub(super) flags: u32,
+    pub(super) max_pages_per_buffer: u32,
+    pub(super) max_pages_per_file: u32,
+    pub(super) pages_in_use: u32,
+    pub(super) buffers_in_use: u32,
+    reserved: [u32; 2],
+}
+
+/// `struct xen_zcopy_exp_from_refs`.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct ExpFromRefs {
+    domid: u32,
+    flags: u32,
+    count: u32,
+    fd: i32,
+    refs: u64,
+    handle: u64,
+    reserved: u64,
+}
+
+// The layouts are part of the kernel's interface.
+const _: () = assert!(size_of::<BindInterdomain>() == 8);
+const _: () = assert!(size_of::<UnmapGrantRef>() == 16);
+const _: () = assert!(size_of::<WaitReleased>() == 8);
+const _: () = assert!(size_of::<HelperInfo>() == 32);
+const _: () = assert!(size_of::<ExpFromRefs>() == 40);
+
+/// The size of `struct ioctl_gntdev_map_grant_ref` as declared, with one reference.
+const MAP_SIZE: usize = 24;
+
+/// The size of `struct ioctl_gntdev_dmabuf_exp_from_refs` as declared, with one reference.
+const DMABUF_SIZE: usize = 20;
+
+mod raw {
+    use nix::sys::ioctl::NONE;
+
+    use super::{BindInterdomain, DMABUF_SIZE, ExpFromRefs, HelperInfo, MAP_SIZE, UnmapGrantRef, WaitReleased};
+
+    nix::ioctl_write_ptr_bad!(evtchn_bind, nix::ioc!(NONE, b'E', 1, size_of::<BindInterdomain>()), BindInterdomain);
+    nix::ioctl_write_ptr_bad!(evtchn_unbind, nix::ioc!(NONE, b'E', 3, size_of::<u32>()), u32);
+    nix::ioctl_write_ptr_bad!(evtchn_notify, nix::ioc!(NONE, b'E', 4, size_of::<u32>()), u32);
+    nix::ioctl_readwrite_bad!(gntdev_map, nix::ioc!(NONE, b'G', 0, MAP_SIZE), u64);
+    nix::ioctl_write_ptr_bad!(gntdev_unmap, nix::ioc!(NONE, b'G', 1, size_of::<UnmapGrantRef>()), UnmapGrantRef);
+    nix::ioctl_readwrite_bad!(gntdev_dmabuf, nix::ioc!(NONE, b'G', 9, DMABUF_SIZE), u32);
+    nix::ioctl_write_ptr_bad!(gntdev_wait, nix::ioc!(NONE, b'G', 10, size_of::<WaitReleased>()), WaitReleased);
+    nix::ioctl_read!(zcopy_info, b'Z', 0, HelperInfo);
+    nix::ioctl_readwrite!(zcopy_export, b'Z', 1, ExpFromRefs);
+}
+
+/// Binds a domain's port; gives ours.
+pub(super) fn evtchn_bind(device: impl AsFd, domid: DomId, remote: Port) -> io::Result<Port> {
+    let bind = BindInterdomain { domain: domid.0.into(), port: remote.0 };
+    // SAFETY: the kernel reads the structure, which lives until the call returns.
+    let port = unsafe { raw::evtchn_bind(device.as_fd().as_raw_fd(), &raw const bind) }?;
+    u32::try_from(port).map(Port).map_err(io::Error::other)
+}
+
+/// Closes a port of ours.
+pub(super) fn evtchn_unbind(device: impl AsFd, port: Port) -> io::Result<()> {
+    // SAFETY: the kernel reads one word, which lives until the call returns.
+    unsafe { raw::evtchn_unbind(device.as_fd().as_raw_fd(), &raw const port.0) }?;
+    Ok(())
+}
+
+/// Raises the event at the other end of a port of ours.
+pub(super) fn evtchn_notify(device: impl AsFd, port: Port) -> io::Result<()> {
+    // SAFETY: the kernel reads one word, which lives until the call returns.
+    unsafe { raw::evtchn_notify(device.as_fd().as_raw_fd(), &raw const port.0) }?;
+    Ok(())
+}
+
+/// Prepares a mapping of grants; gives the offset to map it at.
+pub(super) fn gntdev_map(device: impl AsFd, domid: DomId, refs: &[GrantRef]) -> io::Result<u64> {
+    let count = u32::try_from(refs.len()).map_err(io::Error::other)?;
+    let entries = refs.iter().map(|gref| pair(domid.0.into(), gref.0));
+    let mut words: Vec<u64> = [pair(count, 0), 0].into_iter().chain(entries).collect();
+    // SAFETY: the words are laid out as the kernel's structure with `count` references behind it.
+    unsafe { raw::gntdev_map(device.as_fd().as_raw_fd(), words.as_mut_ptr()) }?;
+    words.get(1).copied().ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Undoes [`gntdev_map`], when nothing is mapped there any more.
+pub(super) fn gntdev_unmap(device: impl AsFd, index: u64, count: u32) -> io::Result<()> {
+    let unmap = UnmapGrantRef { index, count, pad: 0 };
+    // SAFETY: the kernel reads the structure, which lives until the call returns.
+    unsafe { raw::gntdev_unmap(device.as_fd().as_raw_fd(), &raw const unmap) }?;
+    Ok(())
+}
+
+/// Makes a dma-buf of grants.
+pub(super) fn gntdev_dmabuf(device: impl AsFd, domid: DomId, refs: &[GrantRef]) -> io::Result<OwnedFd> {
+    let count = u32::try_from(refs.len()).map_err(io::Error::other)?;
+    let head = [0, count, 0, domid.0.into()];
+    let mut words: Vec<u32> = head.into_iter().chain(refs.iter().map(|gref| gref.0)).collect();
+    // SAFETY: the words are laid out as the kernel's structure with `count` references behind it.
+    unsafe { raw::gntdev_dmabuf(device.as_fd().as_raw_fd(), words.as_mut_ptr()) }?;
+    let fd = words.get(2).and_then(|fd| i32::try_from(*fd).ok()).ok_or(io::ErrorKind::InvalidData)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether the dma-buf that was made as descriptor number `fd` is gone. Does not wait.
+pub(super) fn gntdev_is_released(device: impl AsFd, fd: u32) -> io::Result<bool> {
+    let wait = WaitReleased { fd, wait_ms: 0 };
+    // SAFETY: the kernel reads the structure, which lives until the call returns.
+    match unsafe { raw::gntdev_wait(device.as_fd().as_raw_fd(), &raw const wait) } {
+        // No such buffer: it was released before the kernel was asked.
+        Ok(_) | Err(nix::errno::Errno::ENOENT) => Ok(true),
+        Err(nix::errno::Errno::ETIMEDOUT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the helper is, and what it holds.
+pub(super) fn zcopy_info(device: impl AsFd) -> io::Result<HelperInfo> {
+    let mut info = HelperInfo::default();
+    // SAFETY: the kernel writes the structure, which lives until the call returns.
+    unsafe { raw::zcopy_info(device.as_fd().as_raw_fd(), &raw mut info) }?;
+    Ok(info)
+}
+
+/// Makes a dma-buf of grants; gives the helper's handle too.
+pub(super) fn zcopy_export(device: impl AsFd, domid: DomId, refs: &[u32]) -> io::Result<(OwnedFd, u64)> {
+    let count = u32::try_from(refs.len()).map_err(io::Error::other)?;
+    let address = u64::try_from(refs.as_ptr().addr()).map_err(io::Error::other)?;
+    let mut export = ExpFromRefs { domid: domid.0.into(), count, fd: -1, refs: address, ..ExpFromRefs::default() };
+    // SAFETY: the kernel reads and writes the structure and reads `count` words at `refs`; both live until the
+    // call returns.
+    unsafe { raw::zcopy_export(device.as_fd().as_raw_fd(), &raw mut export) }?;
+    if export.fd < 0 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    Ok((unsafe { OwnedFd::from_raw_fd(export.fd) }, export.handle))
+}
+
+/// Two words beside each other, as the kernel sees them in memory.
+fn pair(first: u32, second: u32) -> u64 {
+    let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
