@@ -59,7 +59,8 @@ impl Kms {
     /// # Errors
     /// See [`KmsError`]. A device that can't be used is passed over as long as there is another one.
     pub fn new(config: KmsConfig) -> Result<Self, KmsError> {
-        let system = |what| move |error: calloop::Error| KmsError::System { what, source: std::io::Error::other(error) };
+        let system =
+            |what| move |error: calloop::Error| KmsError::System { what, source: std::io::Error::other(error) };
         let mut event_loop = EventLoop::try_new().map_err(system("the event loop of the displays"))?;
         let mut inbox = Inbox::new();
         let session = Session::open(config.session, &mut event_loop, &mut inbox)?;
@@ -123,7 +124,9 @@ impl Kms {
                 self.events.extend(event);
             }
             Notice::DeviceFailed { device, error } => {
-                tracing::error!(device, error, "a display device failed");
+                tracing::error!(device, error, "a display device failed and is given up");
+                // Else its descriptor would wake us for ever.
+                self.removed(device);
             }
             Notice::Added(path) => self.added(&path),
             Notice::Changed(id) => self.rescan(id, now),
