@@ -91,12 +91,12 @@ impl Output {
 
     /// The kernel says that a frame is on the display; none if none was on its way.
     pub(super) fn flipped(&mut self, metadata: Option<&DrmEventMetadata>, now: Time) -> Option<Event> {
-        self.pending.take()?;
+        let since = self.pending.take()?;
         let sequence = match metadata {
             Some(metadata) => self.counter.advance(metadata.sequence),
             None => self.counter.advance_unseen(),
         };
-        Some(Event::Presented { output: self.id, sequence, time: flip_time(metadata, now) })
+        Some(Event::Presented { output: self.id, sequence, time: flip_time(metadata, since, now) })
     }
 
     /// Nobody will say any more that the frame on its way is on the display.
@@ -105,10 +105,12 @@ impl Output {
     }
 }
 
-/// The kernel's time, on the monotonic clock. A driver without it, or one that says 0, is not believed.
-fn flip_time(metadata: Option<&DrmEventMetadata>, now: Time) -> Time {
+/// The kernel's time, on the monotonic clock, and within what is possible: after a mode was set, drivers that
+/// make their vertical blanks from a timer report the blank before it, which may be seconds old. A driver that
+/// says 0, or has only the wall clock, is not believed at all.
+fn flip_time(metadata: Option<&DrmEventMetadata>, since: Time, now: Time) -> Time {
     match metadata.map(|metadata| metadata.time) {
-        Some(DrmEventTime::Monotonic(time)) if !time.is_zero() => time.min(now),
+        Some(DrmEventTime::Monotonic(time)) if !time.is_zero() => time.max(since).min(now),
         Some(DrmEventTime::Monotonic(_) | DrmEventTime::Realtime(_)) | None => now,
     }
 }
@@ -119,27 +121,32 @@ mod tests {
 
     use super::*;
 
+    const SINCE: Time = Duration::from_secs(98);
     const NOW: Time = Duration::from_secs(100);
 
-    fn metadata(time: DrmEventTime) -> DrmEventMetadata {
-        DrmEventMetadata { time, sequence: 9 }
+    fn time(time: DrmEventTime) -> Time {
+        flip_time(Some(&DrmEventMetadata { time, sequence: 9 }), SINCE, NOW)
+    }
+
+    fn monotonic(seconds: u64) -> DrmEventTime {
+        DrmEventTime::Monotonic(Duration::from_secs(seconds))
     }
 
     #[test]
     fn the_kernels_monotonic_time_is_taken() {
-        let time = Duration::from_secs(99);
-        assert_eq!(flip_time(Some(&metadata(DrmEventTime::Monotonic(time))), NOW), time);
+        assert_eq!(time(monotonic(99)), Duration::from_secs(99));
     }
 
     #[test]
-    fn times_of_other_clocks_and_of_the_future_are_not_believed() {
-        for time in [
-            DrmEventTime::Monotonic(Duration::ZERO),
-            DrmEventTime::Monotonic(Duration::from_secs(101)),
-            DrmEventTime::Realtime(SystemTime::now()),
-        ] {
-            assert_eq!(flip_time(Some(&metadata(time)), NOW), NOW);
-        }
-        assert_eq!(flip_time(None, NOW), NOW);
+    fn no_frame_is_shown_before_it_was_handed_over_or_in_the_future() {
+        assert_eq!(time(monotonic(90)), SINCE);
+        assert_eq!(time(monotonic(101)), NOW);
+    }
+
+    #[test]
+    fn without_a_monotonic_time_it_is_now() {
+        assert_eq!(time(monotonic(0)), NOW);
+        assert_eq!(time(DrmEventTime::Realtime(SystemTime::now())), NOW);
+        assert_eq!(flip_time(None, SINCE, NOW), NOW);
     }
 }
