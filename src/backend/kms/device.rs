@@ -145,7 +145,8 @@ impl Device {
         let changed = |output: &&mut Output| output.plan.connector == plan.connector && output.plan.mode != plan.mode;
         let Some(output) = self.outputs.iter_mut().find(changed) else { return };
         self.pipeline.remove(output.crtc);
-        events.extend(output.given_up(now));
+        output.flight.give_up(now);
+        events.extend(output.report(now));
         output.plan = plan.clone();
         let crtc = output.crtc;
         let info = output.info();
@@ -182,12 +183,12 @@ impl Device {
     /// Shows a frame; `None` when the output is not this device's.
     pub(super) fn commit(&mut self, id: OutputId, frame: &Frame, now: Time) -> Option<Commit> {
         let output = self.outputs.iter_mut().find(|output| output.id == id)?;
-        if output.is_pending() || !self.drm.is_active() {
+        if output.flight.is_busy() || !self.drm.is_active() {
             return Some(Commit::Skipped);
         }
         match self.pipeline.draw(output.crtc, frame) {
             Ok(Drawn::Submitted) => {
-                output.submitted(now);
+                output.flight.submitted(now);
                 Some(Commit::Submitted)
             }
             Ok(Drawn::NoDamage) => Some(Commit::NoDamage),
@@ -204,33 +205,28 @@ impl Device {
     }
 
     /// The kernel says that a frame is on the display.
-    pub(super) fn flipped(
-        &mut self,
-        crtc: crtc::Handle,
-        metadata: Option<&DrmEventMetadata>,
-        now: Time,
-    ) -> Option<Event> {
-        let output = self.outputs.iter_mut().find(|output| output.crtc == crtc)?;
-        let event = output.flipped(metadata, now)?;
-        self.pipeline.shown(crtc);
-        Some(event)
+    pub(super) fn flipped(&mut self, crtc: crtc::Handle, metadata: Option<&DrmEventMetadata>, now: Time) {
+        let Some(output) = self.outputs.iter_mut().find(|output| output.crtc == crtc) else { return };
+        if output.flight.landed(metadata, output.frame_time(), now) {
+            self.pipeline.shown(crtc);
+        }
     }
 
-    /// Gives up frames that the kernel lost.
-    pub(super) fn expire(&mut self, now: Time, events: &mut Vec<Event>) {
+    /// Reports the frames that are on the display, and gives up those that the kernel lost.
+    pub(super) fn report(&mut self, now: Time, events: &mut Vec<Event>) {
         for output in &mut self.outputs {
-            if output.deadline().is_none_or(|deadline| now < deadline) {
-                continue;
+            if output.flight.is_lost(now) {
+                tracing::warn!(output = output.plan.name, "the kernel did not report a flip; going on without");
+                output.flight.give_up(now);
+                self.pipeline.shown(output.crtc);
+                self.pipeline.reset(output.crtc);
             }
-            tracing::warn!(output = output.plan.name, "the kernel did not report a flip; going on without");
-            events.extend(output.given_up(now));
-            self.pipeline.shown(output.crtc);
-            self.pipeline.reset(output.crtc);
+            events.extend(output.report(now));
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.outputs.iter().filter_map(Output::deadline).min()
+        self.outputs.iter().filter_map(|output| output.flight.deadline()).min()
     }
 
     /// Lets the hardware go, until [`Device::resume`].
@@ -244,10 +240,9 @@ impl Device {
             tracing::error!(device = %self.path.display(), %error, "the device did not come back");
         }
         for output in &mut self.outputs {
-            if let Some(event) = output.given_up(now) {
-                self.pipeline.shown(output.crtc);
-                events.push(event);
-            }
+            output.flight.give_up(now);
+            events.extend(output.report(now));
+            self.pipeline.shown(output.crtc);
             self.pipeline.reset(output.crtc);
         }
     }

@@ -8,6 +8,7 @@ mod config;
 mod connectors;
 mod counter;
 mod device;
+mod flight;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
 mod mode;
@@ -120,8 +121,9 @@ impl Kms {
     fn handle(&mut self, notice: Notice, now: Time) {
         match notice {
             Notice::Flip { device, crtc, metadata } => {
-                let event = self.device(device).and_then(|device| device.flipped(crtc, metadata.as_ref(), now));
-                self.events.extend(event);
+                if let Some(device) = self.devices.iter_mut().find(|opened| opened.id == device) {
+                    device.flipped(crtc, metadata.as_ref(), now);
+                }
             }
             Notice::DeviceFailed { device, error } => {
                 tracing::error!(device, error, "a display device failed and is given up");
@@ -133,10 +135,6 @@ impl Kms {
             Notice::Removed(id) => self.removed(id),
             Notice::Paused(paused) => self.set_paused(paused, now),
         }
-    }
-
-    fn device(&mut self, id: dev_t) -> Option<&mut Device> {
-        self.devices.iter_mut().find(|device| device.id == id)
     }
 
     fn added(&mut self, path: &PathBuf) {
@@ -267,7 +265,7 @@ impl Presentation for Kms {
             self.handle(notice, now);
         }
         for device in &mut self.devices {
-            device.expire(now, &mut self.events);
+            device.report(now, &mut self.events);
         }
     }
 
