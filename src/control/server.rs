@@ -79,9 +79,7 @@ impl Server {
         let listener = UnixListener::bind(path).map_err(failed)?;
         let file = guard(path, mode, &listener).map_err(failed)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|error| failed(error.into()))?;
-        epoll
-            .add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
-            .map_err(|error| failed(error.into()))?;
+        epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER)).map_err(|error| failed(error.into()))?;
         let connections = BTreeMap::new();
         let path = path.to_owned();
         Ok(Self { listener, path, file, access, epoll, connections, next: LISTENER + 1, requests: Vec::new() })
@@ -128,12 +126,7 @@ impl Server {
     pub fn reply(&mut self, to: ConnectionId, response: Response) {
         let Some(connection) = self.connections.get_mut(&to.0) else { return };
         connection.busy = false;
-        let response = match response {
-            Response::Screenshot(png) if png.len() > MAX_PAYLOAD => {
-                Response::Error(format!("the picture has {} bytes, more than the {MAX_PAYLOAD} allowed", png.len()))
-            }
-            other => other,
-        };
+        let response = bounded(response);
         match response.encode() {
             Ok(line) => connection.queue(line),
             Err(error) => {
@@ -246,6 +239,16 @@ fn read(connection: &mut Connection, id: ConnectionId, requests: &mut Vec<(Conne
         Input::Closed => return true,
     }
     false
+}
+
+/// A picture that is larger than clients take becomes an error.
+fn bounded(response: Response) -> Response {
+    if let Response::Screenshot(png) = &response
+        && png.len() > MAX_PAYLOAD
+    {
+        return Response::Error(format!("the picture has {} bytes, more than the {MAX_PAYLOAD} allowed", png.len()));
+    }
+    response
 }
 
 /// A client that does not speak the protocol is told so, and not heard again.
