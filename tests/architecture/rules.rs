@@ -62,15 +62,16 @@ const RULES: &[Rule] = &[
 ];
 
 /// Modules that join the others: they may import everything but the exceptions of [`EXCLUSIVE`].
-const WIRING: &[&str] = &["main", "event_loop", "state", "wayland", "demo", "sandbox"];
+const WIRING: &[&str] = &["main", "startup", "event_loop", "state", "wayland", "demo", "sandbox"];
 
 /// What only the named modules may import: (what, who).
 const EXCLUSIVE: &[(&str, &[&str])] = &[
     ("xen::sys", &["xen::sys", "main", "sim"]),
-    ("sim", &["sim", "main", "demo", "event_loop"]),
-    ("backend::kms", &["backend", "main", "event_loop"]),
-    ("backend::headless", &["backend", "main", "event_loop", "demo"]),
-    ("state", &["state", "event_loop", "wayland", "main"]),
+    ("sim", &["sim", "startup", "state", "demo"]),
+    ("backend::kms", &["backend", "startup"]),
+    ("backend::headless", &["backend", "startup"]),
+    ("state", &["state", "event_loop", "wayland", "startup"]),
+    ("startup", &["startup", "main", "demo"]),
 ];
 
 /// Where `unsafe` may stand. `xen::front` is built for tests and the simulator alone.
@@ -199,7 +200,8 @@ fn planted_violations_are_found() {
         ("src/scene/mod.rs", tested.as_str()),
         ("src/displif/wire.rs", "// crate::scene\nuse super::Action; const X: &str = \"unsafe crate::scene\";"),
         ("src/sim/grants.rs", "use crate::xen::sys::mapping::Map; use crate::displif::wire::Request;"),
-        ("src/main.rs", "use grantway::xen::sys::Xen; use grantway::backend::kms::Kms;"),
+        ("src/main.rs", "use grantway::xen::sys::Xen; use grantway::startup;"),
+        ("src/startup.rs", "use crate::backend::kms::Kms; use crate::sim::Hypervisor;"),
         ("src/event_loop.rs", "use crate::state::State; use smithay::x;"),
         ("src/backend/kms/output.rs", "use super::super::{Commit, Event}; use crate::scene::element::{Frame, Rect};"),
     ];
