@@ -157,18 +157,18 @@ impl Server {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => return tracing::warn!(%error, "a control client could not be accepted"),
         };
-        if let Err(why) = self.admit(stream) {
+        if let Err(error) = stream.set_nonblocking(true) {
+            return tracing::warn!(%error, "a control client could not be accepted");
+        }
+        if let Err(why) = may_control(&stream, self.access) {
             tracing::warn!(why, "a control client was turned away");
+            turn_away(stream, why);
+        } else if let Err(why) = self.admit(stream) {
+            tracing::warn!(why, "a control client found no place");
         }
     }
 
     fn admit(&mut self, stream: UnixStream) -> Result<(), String> {
-        let peer = getsockopt(&stream, PeerCredentials).map_err(|error| format!("its identity is unknown: {error}"))?;
-        let own = nix::unistd::geteuid().as_raw();
-        if self.access == Access::Owner && peer.uid() != own && peer.uid() != 0 {
-            return Err(format!("user {} may not control a compositor of user {own}", peer.uid()));
-        }
-        stream.set_nonblocking(true).map_err(|error| error.to_string())?;
         if self.connections.len() >= MAX_CONNECTIONS {
             let idle = self.connections.iter().find(|(_, connection)| !connection.busy).map(|(id, _)| *id);
             self.drop_connection(idle.ok_or("all places are taken")?);
@@ -219,6 +219,32 @@ impl Drop for Server {
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "the control socket's file stays behind");
         }
+    }
+}
+
+/// Asks the kernel who is at the other end, and whether that one is heard.
+fn may_control(stream: &UnixStream, access: Access) -> Result<(), String> {
+    let peer = getsockopt(stream, PeerCredentials).map_err(|error| format!("its identity is unknown: {error}"))?;
+    let own = nix::unistd::geteuid().as_raw();
+    if is_heard(peer.uid(), own, access) {
+        return Ok(());
+    }
+    Err(format!("user {} may not control a compositor of user {own}", peer.uid()))
+}
+
+pub(super) const fn is_heard(peer: u32, own: u32, access: Access) -> bool {
+    match access {
+        Access::Owner => peer == own || peer == 0,
+        Access::FileMode => true,
+    }
+}
+
+/// Tells a client why it is not heard, if that can be done at once.
+fn turn_away(stream: UnixStream, why: String) {
+    let mut connection = Connection::new(stream);
+    refuse(&mut connection, why);
+    if let Err(error) = connection.flush() {
+        tracing::debug!(%error, "the client that was turned away could not be told why");
     }
 }
 
