@@ -221,9 +221,11 @@ fn helper(system: &System) -> Probe {
     let loaded = system.exists("/sys/module/xen_zcopy");
     match (loaded, system.exists("/dev/xen/zcopy")) {
         (_, true) => device_rights(system, NAME, "/dev/xen/zcopy"),
-        (true, false) => {
-            Probe::warning(NAME, "loaded, but /dev/xen/zcopy is missing", "is udev running? See dmesg; until then pixels are read by the CPU")
-        }
+        (true, false) => Probe::warning(
+            NAME,
+            "loaded, but /dev/xen/zcopy is missing",
+            "is udev running? See dmesg; until then pixels are read by the CPU",
+        ),
         (false, false) => {
             let advice = "build and load it (kernel-helper/README.md); until then pixels are read by the CPU";
             Probe::warning(NAME, "not loaded", advice)
