@@ -89,6 +89,9 @@ same_picture() {
 # picture_differs ...: the same, for telling whether a picture has changed. True when it differs.
 picture_differs() { [ "$(request "compare $*")" != equal ]; }
 
+# test_picture NAME WIDTH HEIGHT SEED: the picture that `lab-guest show` draws, as NAME.png.
+test_picture() { request "pattern $RESULTS/$1.png $2 $3 $4"; }
+
 # one_colour PICTURE X Y WIDTH HEIGHT: prints the rectangle's colour as rrggbb; fails unless it is one.
 one_colour() { request "colour $*"; }
 
@@ -181,7 +184,7 @@ msg() { "$GRANTWAY" msg --socket "$SOCKET" "$@"; }
 
 # start_grantway [ARGUMENT...]: as root without a seat, on the emulated display; returns when it answers.
 start_grantway() {
-    [ -x "$GRANTWAY" ] || fail "the compositor was not built (target/release/grantway)"
+    [ -x "$GRANTWAY" ] || fail "the compositor was not built: it is looked for in the runner's folder of target/"
     rm -f "$SOCKET"
     RUST_BACKTRACE=1 "$GRANTWAY" --backend kms --session none --socket "$SOCKET" "$@" \
         >>"$RESULTS/grantway.log" 2>&1 </dev/null &
