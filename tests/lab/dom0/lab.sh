@@ -220,6 +220,23 @@ window() { guest_status "$1" ".connectors[$2].window | \"\\(.x) \\(.y) \\(.width
 # no_zombies: whether no dead domain is held any more by pages that somebody still maps.
 no_zombies() { ! xl list | awk 'NR > 1 && $5 ~ /d/ { found = 1 } END { exit !found }'; }
 
+# await_picture WHAT "X Y WIDTH HEIGHT" REFERENCE [as-RG16]: takes screendumps until the rectangle of the
+# display equals the reference (a file in RESULTS); fails with the last one's difference after a minute.
+await_picture() {
+    local what=$1 area=$2 reference=$3 how=${4:-} name end answer
+    name=$(tr -cs '[:alnum:]\n' - <<<"$what")
+    end=$((SECONDS + 60))
+    while true; do
+        screendump "$name" >/dev/null
+        answer=$(request "compare $RESULTS/$name.ppm $area $RESULTS/$reference $how")
+        if [ "$answer" = equal ]; then break; fi
+        # The emulated display shows a frame some time after it was committed.
+        [ "$SECONDS" -lt "$end" ] || fail "$what is not as $reference: $answer"
+        sleep 0.5
+    done
+    say "$what equals $reference, byte for byte"
+}
+
 # --- after a scenario ---
 
 clean_up() {
