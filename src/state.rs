@@ -2,6 +2,7 @@
 //! The subsystems, and the one place where they meet: [`State::turn`]. Wiring only; policy lives in the
 //! subsystems.
 
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use bitflags::bitflags;
 
 use crate::backend::{Event, OutputId, OutputInfo, Presentation};
 use crate::control::{Request, Response, Server};
-use crate::frame::pacing::Pacing;
+use crate::frame::Pacing;
 use crate::guest::policy::PolicyFor;
 use crate::guest::registry::Registry;
 use crate::guest::{Context, FlipToken};
@@ -80,6 +81,8 @@ pub struct State {
     renderer: &'static str,
     scene: Scene,
     pacing: Pacing<FlipToken>,
+    /// Frames shown so far.
+    frames: BTreeMap<OutputId, u64>,
     registry: Registry,
     control: Server,
     flips: Vec<(WindowId, FlipToken)>,
@@ -121,6 +124,7 @@ impl State {
             renderer: parts.renderer,
             scene: parts.scene,
             pacing: Pacing::new(parts.hidden_interval),
+            frames: BTreeMap::new(),
             registry,
             control: parts.control,
             flips: Vec::new(),
@@ -186,15 +190,17 @@ impl State {
     fn presentation_event(&mut self, event: Event, now: Time) {
         match event {
             Event::OutputAdded(output) => {
-                self.pacing.output_added(output.id, output.refresh);
+                self.pacing.set_output(output.id, output.refresh);
                 self.outputs_changed();
             }
             Event::OutputRemoved(output) => {
-                let flips = self.pacing.output_removed(output);
-                self.presented(flips, now);
+                self.frames.remove(&output);
+                self.pacing.remove_output(output, now);
                 self.outputs_changed();
             }
             Event::Presented { output, time, .. } => {
+                let frames = self.frames.entry(output).or_default();
+                *frames = frames.saturating_add(1);
                 let flips = self.pacing.presented(output, time);
                 self.presented(flips, now);
             }
@@ -202,7 +208,7 @@ impl State {
             Event::Paused => tracing::info!("the session is switched away; guests go on, unseen"),
             Event::Resumed => {
                 tracing::info!("the session is back");
-                self.pacing.queue_redraw_everywhere();
+                self.pacing.redraw_all_at_once();
             }
         }
     }
@@ -210,7 +216,7 @@ impl State {
     fn outputs_changed(&mut self) {
         let outputs: Vec<_> = self.presentation.outputs().iter().map(scene_output).collect();
         self.scene.set_outputs(&outputs);
-        self.pacing.queue_redraw_everywhere();
+        self.pacing.redraw_all_at_once();
     }
 
     fn presented(&mut self, flips: Vec<FlipToken>, now: Time) {
@@ -246,7 +252,7 @@ impl State {
     fn pace(&mut self, now: Time) {
         for (window, flip) in std::mem::take(&mut self.flips) {
             let output = self.scene.placement(window).map(|(output, _)| output);
-            self.pacing.flip(output, flip, now);
+            self.pacing.add_flip(output, flip, now);
         }
         for output in self.scene.take_damaged() {
             self.pacing.queue_redraw(output);
@@ -257,8 +263,7 @@ impl State {
 
     /// The one place where frames are drawn.
     fn redraw(&mut self, now: Time) {
-        let due: Vec<OutputId> = self.pacing.due().collect();
-        for output in due {
+        for output in self.pacing.to_redraw() {
             let frame = self.scene.frame(output);
             let commit = self.presentation.commit(output, &frame);
             self.pacing.committed(output, commit, now);
