@@ -36,7 +36,7 @@ fn probe() -> Vec<Probe> {
 fn weigh(probe: sys::Probe) -> Probe {
     match (probe.state, probe.name) {
         (sys::ProbeState::Ok, name) => Probe::good(name, probe.detail),
-        (_, name @ "helper") => Probe::warning(name, probe.detail, probe.advice),
+        (_, name @ "kernel helper") => Probe::warning(name, probe.detail, probe.advice),
         (_, name) => Probe::bad(name, probe.detail, probe.advice),
     }
 }
