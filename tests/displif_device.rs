@@ -132,13 +132,13 @@ impl Lab {
     }
 
     fn carry_out(&mut self, actions: Vec<DeviceAction>) {
+        let mut fired = false;
         for action in actions {
             if let Some(Change::Write(path, value)) = self.device.change(&action) {
                 if path.ends_with("/state") {
                     self.written.push(value.clone());
                     self.store.insert(path, value);
-                    // Our own write fires our own watch.
-                    self.look();
+                    fired = true;
                 } else {
                     self.store.insert(path, value);
                 }
@@ -158,10 +158,14 @@ impl Lab {
                     self.told.push(why);
                 }
                 DeviceAction::Refused(why) => self.told.push(why),
-                DeviceAction::ReadAgain => self.look(),
+                DeviceAction::ReadAgain => fired = true,
                 DeviceAction::Removed => self.told.push("removed".into()),
                 DeviceAction::WriteVersions | DeviceAction::WriteState(_) => unreachable!("carried out above"),
             }
+        }
+        if fired {
+            // Our own write fires our own watch, after all is done.
+            self.look();
         }
     }
 
@@ -320,6 +324,13 @@ fn a_domain_that_is_gone_before_its_directories() {
     lab.publish("3");
     lab.look();
     assert!(!lab.session && lab.state() == "6", "its number may belong to another domain now");
+    lab.remove(BACK);
+    lab.look();
+    lab.store = Lab::fresh().store;
+    lab.look();
+    lab.publish("3");
+    lab.look();
+    assert!(lab.session, "another domain of the same number has its own device");
 }
 
 #[test]

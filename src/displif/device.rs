@@ -327,6 +327,8 @@ impl Device {
         }
         self.phase = Phase::New;
         self.frontend = None;
+        // Whatever comes back under this path is another device, perhaps of another domain of the same number.
+        self.domain_gone = false;
     }
 
     fn step(&mut self, view: &View<'_>, now: Time, out: &mut Vec<DeviceAction>) {
