@@ -321,8 +321,7 @@ impl State {
         if self.unfinished {
             return Some(Time::ZERO);
         }
-        let deadlines =
-            [self.presentation.deadline(), self.pacing.deadline(), self.registry.deadline(), self.stop_by];
+        let deadlines = [self.presentation.deadline(), self.pacing.deadline(), self.registry.deadline(), self.stop_by];
         deadlines.into_iter().flatten().min()
     }
 

@@ -70,17 +70,25 @@ pub fn draw_title(font: Option<&Font>, label: &WindowLabel, width: i32) -> Rc<Pi
     if let Some(font) = font {
         let text = readable_on(label.color);
         let room = width - 2 * PADDING;
-        let name_width = font.width(&label.name, TEXT_SIZE).min(LEAST_NAME);
-        let right = [format!("dom {} · {}", label.domid, label.connector), format!("dom {}", label.domid)]
-            .into_iter()
-            .find(|right| font.width(right, TEXT_SIZE) + PADDING + name_width <= room)
-            .unwrap_or_default();
+        let right = right_text(font, label, room);
         let right_width = font.width(&right, TEXT_SIZE);
         let name = font.elide(&label.name, TEXT_SIZE, room - right_width - PADDING);
         font.draw(&mut picture, PADDING, &name, TEXT_SIZE, text);
         font.draw(&mut picture, width - PADDING - right_width, &right, TEXT_SIZE, text);
     }
     Rc::new(picture)
+}
+
+/// The longest text that leaves room for the name, or for its beginning where nothing else helps.
+fn right_text(font: &Font, label: &WindowLabel, room: i32) -> String {
+    let (WindowLabel { domid, connector, .. }, name) = (label, font.width(&label.name, TEXT_SIZE));
+    let texts = [
+        (format!("dom {domid} · connector {connector}"), name),
+        (format!("dom {domid} · {connector}"), name.min(LEAST_NAME)),
+        (format!("dom {domid}"), name.min(LEAST_NAME)),
+    ];
+    let fits = |(text, name): &(String, i32)| font.width(text, TEXT_SIZE) + PADDING + name <= room;
+    texts.into_iter().find(fits).map(|(text, _)| text).unwrap_or_default()
 }
 
 /// A short line of text on a plain ground, no larger than `room`; nothing if it doesn't fit.
