@@ -4,8 +4,12 @@
 
 #[path = "render/formats.rs"]
 mod formats;
+#[path = "render/layout.rs"]
+mod layout;
 #[path = "render/outputs.rs"]
 mod outputs;
+#[path = "render/pacing.rs"]
+mod pacing;
 #[path = "render/scene.rs"]
 mod scene;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]
