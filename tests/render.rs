@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What is drawn: every pixel format by every renderer, the headless outputs, and the scene's look.
 #![cfg(feature = "compositor")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "render/formats.rs"]
 mod formats;

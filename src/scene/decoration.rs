@@ -45,14 +45,16 @@ pub const fn content_origin(outer: &Rect) -> (i32, i32) {
     (outer.x + BORDER, outer.y + TITLE)
 }
 
-/// The parts of the frame without the title bar: left, right, below.
+/// The parts of the frame without the title bar: left, right, below. Beside a content that is narrower
+/// than the title bar the right one is wide.
 #[must_use]
-pub const fn borders(outer: &Rect) -> [Rect; 3] {
+pub const fn borders(outer: &Rect, content: &Rect) -> [Rect; 3] {
     let side = outer.height - TITLE;
+    let width = outer.right() - content.right();
     [
-        Rect { x: outer.x, y: outer.y + TITLE, width: BORDER, height: side },
-        Rect { x: outer.right() - BORDER, y: outer.y + TITLE, width: BORDER, height: side },
-        Rect { x: outer.x + BORDER, y: outer.bottom() - BORDER, width: outer.width - 2 * BORDER, height: BORDER },
+        Rect { x: outer.x, y: content.y, width: BORDER, height: side },
+        Rect { x: content.right(), y: content.y, width, height: side },
+        Rect { x: content.x, y: content.bottom(), width: content.width, height: BORDER },
     ]
 }
 

@@ -33,11 +33,14 @@ const fn tolerance(format: &str, path: ImportPath) -> u8 {
 }
 
 /// `bits` of `word` from `shift` on, widened to 8 bits by writing them again and again.
-fn field(word: u32, shift: u32, bits: usize) -> u8 {
-    let digits = format!("{word:032b}");
-    let end = 32 - usize::try_from(shift).unwrap();
-    let widened: String = digits[end - bits..end].chars().cycle().take(8).collect();
-    u8::from_str_radix(&widened, 2).unwrap()
+fn field(word: u32, shift: u32, bits: u32) -> u8 {
+    let value = (word >> shift) & ((1 << bits) - 1);
+    let (mut written, mut digits) = (value, bits);
+    while digits < 8 {
+        written = written << bits | value;
+        digits += bits;
+    }
+    u8::try_from(written >> (digits - 8)).unwrap()
 }
 
 /// BT.601, limited range.
@@ -57,7 +60,7 @@ fn reference(bytes: &[u8], layout: &PixelLayout, format: &str, x: u32, y: u32) -
         let at = index(x * size);
         line[at..at + index(size)].iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
     };
-    let three = |word, red, green, blue, bits: [usize; 3]| {
+    let three = |word, red, green, blue, bits: [u32; 3]| {
         [field(word, red, bits[0]), field(word, green, bits[1]), field(word, blue, bits[2])]
     };
     match format {

@@ -109,6 +109,10 @@ fn content_is_exact_and_everything_of_ours_is_outside_it() {
         for y in rect.y..rect.y + rect.height + BORDER {
             assert_eq!(pixel(&shot, left, y.cast_unsigned()), rgb(color), "left of the content, line {y}");
         }
+        for y in rect.y..rect.y + rect.height + BORDER {
+            let right = (rect.x + rect.width).cast_unsigned();
+            assert_eq!(pixel(&shot, right, y.cast_unsigned()), rgb(color), "right of the content, line {y}");
+        }
         for x in rect.x..rect.x + rect.width {
             let below = (rect.y + rect.height).cast_unsigned();
             assert_eq!(pixel(&shot, x.cast_unsigned(), below), rgb(color), "below the content, column {x}");

@@ -106,7 +106,7 @@ impl<R: PaintRenderer> Painter<R> {
     /// A sentence for the user, when it can't draw pixel by pixel.
     pub fn new(mut renderer: R) -> Result<Self, String> {
         renderer.upscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
-        renderer.downscale_filter(TextureFilter::Linear).map_err(|error| error.to_string())?;
+        renderer.downscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
         Ok(Self { renderer, buffers: HashMap::new(), line: Vec::new(), staging: Vec::new() })
     }
 
