@@ -2,7 +2,6 @@
 //! The subsystems, and the one place where they meet: [`State::turn`]. Wiring only; policy lives in the
 //! subsystems.
 
-use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use bitflags::bitflags;
 
 use crate::backend::{Event, OutputId, OutputInfo, Presentation};
 use crate::control::{Request, Response, Server};
-use crate::frame::Pacing;
+use crate::frame::pacing::Pacing;
 use crate::guest::policy::PolicyFor;
 use crate::guest::registry::Registry;
 use crate::guest::{Context, FlipToken};
@@ -81,8 +80,6 @@ pub struct State {
     renderer: &'static str,
     scene: Scene,
     pacing: Pacing<FlipToken>,
-    /// Frames shown so far.
-    frames: BTreeMap<OutputId, u64>,
     registry: Registry,
     control: Server,
     flips: Vec<(WindowId, FlipToken)>,
@@ -124,7 +121,6 @@ impl State {
             renderer: parts.renderer,
             scene: parts.scene,
             pacing: Pacing::new(parts.hidden_interval),
-            frames: BTreeMap::new(),
             registry,
             control: parts.control,
             flips: Vec::new(),
@@ -190,17 +186,15 @@ impl State {
     fn presentation_event(&mut self, event: Event, now: Time) {
         match event {
             Event::OutputAdded(output) => {
-                self.pacing.set_output(output.id, output.refresh);
+                self.pacing.output_added(output.id, output.refresh);
                 self.outputs_changed();
             }
             Event::OutputRemoved(output) => {
-                self.frames.remove(&output);
-                self.pacing.remove_output(output, now);
+                let flips = self.pacing.output_removed(output);
+                self.presented(flips, now);
                 self.outputs_changed();
             }
             Event::Presented { output, time, .. } => {
-                let frames = self.frames.entry(output).or_default();
-                *frames = frames.saturating_add(1);
                 let flips = self.pacing.presented(output, time);
                 self.presented(flips, now);
             }
@@ -208,7 +202,7 @@ impl State {
             Event::Paused => tracing::info!("the session is switched away; guests go on, unseen"),
             Event::Resumed => {
                 tracing::info!("the session is back");
-                self.pacing.redraw_all_at_once();
+                self.pacing.queue_redraw_everywhere();
             }
         }
     }
@@ -216,7 +210,7 @@ impl State {
     fn outputs_changed(&mut self) {
         let outputs: Vec<_> = self.presentation.outputs().iter().map(scene_output).collect();
         self.scene.set_outputs(&outputs);
-        self.pacing.redraw_all_at_once();
+        self.pacing.queue_redraw_everywhere();
     }
 
     fn presented(&mut self, flips: Vec<FlipToken>, now: Time) {
@@ -252,7 +246,7 @@ impl State {
     fn pace(&mut self, now: Time) {
         for (window, flip) in std::mem::take(&mut self.flips) {
             let output = self.scene.placement(window).map(|(output, _)| output);
-            self.pacing.add_flip(output, flip, now);
+            self.pacing.flip(output, flip, now);
         }
         for output in self.scene.take_damaged() {
             self.pacing.queue_redraw(output);
@@ -263,7 +257,8 @@ impl State {
 
     /// The one place where frames are drawn.
     fn redraw(&mut self, now: Time) {
-        for output in self.pacing.to_redraw() {
+        let due: Vec<OutputId> = self.pacing.due().collect();
+        for output in due {
             let frame = self.scene.frame(output);
             let commit = self.presentation.commit(output, &frame);
             self.pacing.committed(output, commit, now);
@@ -323,11 +318,11 @@ impl State {
     /// When [`State::turn`] has to be called at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        if self.unfinished {
+        // What the last exchange with xenstored brought is dealt with in the next turn: its descriptor won't tell.
+        if self.unfinished || self.platform.store.has_events() {
             return Some(Time::ZERO);
         }
-        let deadlines =
-            [self.presentation.deadline(), self.pacing.deadline(), self.registry.deadline(), self.stop_by];
+        let deadlines = [self.presentation.deadline(), self.pacing.deadline(), self.registry.deadline(), self.stop_by];
         deadlines.into_iter().flatten().min()
     }
 

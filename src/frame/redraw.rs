@@ -9,7 +9,7 @@ use crate::time::Time;
 /// How long a flip waits at most, whatever goes wrong with the output: Linux guests give up after 3 s.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How often guests are told to go on while nobody can see them.
+/// How often guests are told to go on while nobody can see them, unless configured otherwise.
 pub const HIDDEN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What an output is doing.
@@ -30,7 +30,8 @@ pub const HIDDEN_INTERVAL: Duration = Duration::from_secs(1);
 /// ```
 ///
 /// The estimated vblank keeps guests going at the output's rate when a frame changed nothing. After a
-/// skipped frame it comes late (nobody can see the output), and then the frame is tried again.
+/// skipped frame it leads to another try; with every further one it comes later, since nobody can see the
+/// output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedrawState {
     /// Nothing to do.
@@ -60,6 +61,9 @@ pub struct Pacer<T> {
     state: RedrawState,
     refresh: Duration,
     last_vblank: Option<Time>,
+    /// Frames skipped one after the other.
+    skipped: u32,
+    frames: u64,
     /// In no frame yet.
     waiting: Vec<Flip<T>>,
     /// In the frame that is on its way, or would be.
@@ -77,13 +81,27 @@ impl<T> Pacer<T> {
     #[must_use]
     pub fn new(refresh: Duration) -> Self {
         let refresh = refresh.max(Duration::from_millis(1));
-        Self { state: RedrawState::Queued, refresh, last_vblank: None, waiting: Vec::new(), contained: Vec::new() }
+        Self {
+            state: RedrawState::Queued,
+            refresh,
+            last_vblank: None,
+            skipped: 0,
+            frames: 0,
+            waiting: Vec::new(),
+            contained: Vec::new(),
+        }
     }
 
     /// The state, for tests and the log.
     #[must_use]
     pub const fn state(&self) -> RedrawState {
         self.state
+    }
+
+    /// Frames submitted so far.
+    #[must_use]
+    pub const fn frames(&self) -> u64 {
+        self.frames
     }
 
     /// The output's mode changed: from now on this is its refresh, and it has to be drawn.
@@ -130,12 +148,14 @@ impl<T> Pacer<T> {
     pub fn committed(&mut self, outcome: Commit, now: Time) {
         self.contained.append(&mut self.waiting);
         self.state = match outcome {
-            Commit::Submitted => RedrawState::WaitingForVblank { redraw_needed: false },
-            Commit::NoDamage => RedrawState::EstimatedVblank { due: self.next_vblank(now), redraw_needed: false },
-            Commit::Skipped => {
-                RedrawState::EstimatedVblank { due: now.saturating_add(HIDDEN_INTERVAL), redraw_needed: true }
+            Commit::Submitted => {
+                self.frames = self.frames.saturating_add(1);
+                RedrawState::WaitingForVblank { redraw_needed: false }
             }
+            Commit::NoDamage => RedrawState::EstimatedVblank { due: self.next_vblank(now), redraw_needed: false },
+            Commit::Skipped => RedrawState::EstimatedVblank { due: self.next_try(now), redraw_needed: true },
         };
+        self.skipped = if outcome == Commit::Skipped { self.skipped.saturating_add(1) } else { 0 };
     }
 
     /// The submitted frame was shown at `time`: these flips were in it.
@@ -176,22 +196,21 @@ impl<T> Pacer<T> {
         done
     }
 
-    /// Forgets flips whose guest is gone.
-    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        for flips in [&mut self.contained, &mut self.waiting] {
-            flips.retain(|flip| keep(&flip.name));
-        }
-    }
-
-    /// The flips that are still to be shown, with the times at which they were added, when the output is
-    /// gone.
-    pub fn into_flips(self) -> impl Iterator<Item = (T, Time)> {
-        self.contained.into_iter().chain(self.waiting).map(|flip| (flip.name, flip.added))
+    /// The flips that are still to be shown, when the output is gone.
+    pub fn into_flips(self) -> impl Iterator<Item = T> {
+        self.contained.into_iter().chain(self.waiting).map(|flip| flip.name)
     }
 
     fn shown(&mut self, redraw_needed: bool) -> Vec<T> {
         self.state = if redraw_needed { RedrawState::Queued } else { RedrawState::Idle };
         self.contained.drain(..).map(|flip| flip.name).collect()
+    }
+
+    /// The next vblank, after the first skipped frame; then later and later.
+    fn next_try(&self, now: Time) -> Time {
+        let factor = 2_u32.saturating_pow(self.skipped);
+        let later = self.refresh.saturating_mul(factor.saturating_sub(1)).min(HIDDEN_INTERVAL);
+        self.next_vblank(now.saturating_add(later))
     }
 
     /// The first vblank after `now`, counted on from the last one that was seen.

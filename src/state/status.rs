@@ -33,7 +33,7 @@ impl State {
             width: output.width,
             height: output.height,
             refresh_mhz: u32::try_from(refresh_mhz).unwrap_or(u32::MAX),
-            frames: self.frames.get(&output.id).copied().unwrap_or(0),
+            frames: self.pacing.frames(output.id),
         }
     }
 

@@ -53,20 +53,32 @@ fn a_frame_without_damage_is_paced_as_if_it_had_been_shown() {
 }
 
 #[test]
-fn a_skipped_frame_is_tried_again_slowly_or_at_once_when_the_output_is_back() {
+fn a_skipped_frame_is_tried_again_ever_slower_or_at_once_when_the_output_is_back() {
     let mut pacer = Pacer::new(TICK);
-    pacer.add_flip('a', ms(0));
-    pacer.committed(Commit::Skipped, ms(0));
-    assert_eq!(pacer.deadline(), Some(HIDDEN_INTERVAL));
-    assert_eq!(pacer.tick(HIDDEN_INTERVAL), ['a']);
-    assert!(pacer.wants_redraw());
-    pacer.add_flip('b', ms(1001));
-    pacer.committed(Commit::Skipped, ms(1001));
-    pacer.add_flip('c', ms(1002));
+    let mut now = Time::ZERO;
+    let mut waits = Vec::new();
+    for name in 0..9 {
+        assert!(pacer.wants_redraw());
+        pacer.add_flip(name, now);
+        pacer.committed(Commit::Skipped, now);
+        let due = pacer.deadline().unwrap();
+        waits.push((due - now).as_millis());
+        now = due;
+        assert_eq!(pacer.tick(now), [name], "guests go on");
+    }
+    assert_eq!(waits, [16, 32, 64, 128, 256, 512, 1016, 1016, 1016]);
+
+    pacer.add_flip(10, now);
+    pacer.committed(Commit::Skipped, now);
+    pacer.add_flip(11, now);
     pacer.redraw_at_once();
     assert!(pacer.wants_redraw());
-    pacer.committed(Commit::Submitted, ms(1003));
-    assert_eq!(pacer.presented(ms(1010)), ['b', 'c']);
+    pacer.committed(Commit::Submitted, now);
+    assert_eq!(pacer.frames(), 1);
+    assert_eq!(pacer.presented(now + TICK), [10, 11]);
+    pacer.queue_redraw();
+    pacer.committed(Commit::Skipped, now + TICK);
+    assert_eq!(pacer.deadline(), Some(now + TICK * 2), "all over again");
 }
 
 #[test]
@@ -82,33 +94,31 @@ fn a_display_that_never_answers_does_not_hold_flips_up() {
 }
 
 #[test]
-fn hidden_windows_go_on_slowly() {
-    let mut pacing = Pacing::default();
-    pacing.add_flip(None, 'a', ms(100));
-    pacing.add_flip(Some(OutputId(7)), 'b', ms(400));
-    assert_eq!(pacing.deadline(), Some(ms(1100)));
-    assert_eq!(pacing.tick(ms(1099)), []);
-    assert_eq!(pacing.tick(ms(1100)), ['a', 'b']);
+fn a_hidden_flip_takes_the_hidden_interval() {
+    let mut pacing = Pacing::new(ms(100));
+    pacing.flip(None, 'a', ms(5));
+    pacing.flip(Some(OutputId(7)), 'b', ms(6));
+    assert_eq!(pacing.deadline(), Some(ms(105)));
+    assert_eq!(pacing.tick(ms(104)), []);
+    assert_eq!(pacing.tick(ms(105)), ['a']);
+    assert_eq!(pacing.tick(ms(200)), ['b']);
     assert_eq!(pacing.deadline(), None);
+    let mut slow = Pacing::new(ms(60_000));
+    slow.flip(None, 'c', ms(0));
+    assert_eq!(slow.deadline(), Some(LONGEST_WAIT), "a guest gives up after 3 s");
 }
 
 #[test]
-fn an_outputs_flips_survive_it_and_a_guests_do_not_survive_the_guest() {
-    let mut pacing = Pacing::default();
+fn an_output_that_goes_takes_no_flip_along() {
+    let mut pacing = Pacing::new(ms(100));
     let output = OutputId(1);
-    pacing.set_output(output, TICK);
-    pacing.add_flip(Some(output), 'a', ms(0));
+    pacing.output_added(output, TICK);
+    pacing.flip(Some(output), 'a', ms(0));
     pacing.committed(output, Commit::Submitted, ms(1));
-    pacing.add_flip(Some(output), 'b', ms(2));
-    pacing.add_flip(Some(output), 'c', ms(3));
-    pacing.remove_output(output, ms(10));
-    assert_eq!(pacing.to_redraw(), []);
-    assert_eq!(pacing.deadline(), Some(ms(1010)));
-    pacing.retain(|name| *name != 'b');
-    assert_eq!(pacing.tick(ms(1010)), ['a', 'c']);
-    pacing.add_flip(None, 'd', ms(1011));
-    pacing.retain(|_| false);
-    assert_eq!(pacing.deadline(), None);
+    pacing.flip(Some(output), 'b', ms(2));
+    assert_eq!(pacing.output_removed(output), ['a', 'b']);
+    assert_eq!(pacing.presented(output, ms(16)), []);
+    assert_eq!((pacing.due().count(), pacing.deadline()), (0, None));
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -173,7 +183,7 @@ impl World {
     }
 
     fn redraw(&mut self, index: u8) {
-        for output in self.pacing.to_redraw() {
+        for output in self.pacing.due().collect::<Vec<_>>() {
             if self.on_their_way.contains_key(&output) {
                 self.late = Some(format!("{output:?} is drawn with a frame on its way"));
             }
@@ -191,7 +201,7 @@ impl World {
             Op::Flip(output) => {
                 self.added.insert(self.next, self.now);
                 let output = (output < 3).then(|| OutputId(u32::from(output)));
-                self.pacing.add_flip(output, self.next, self.now);
+                self.pacing.flip(output, self.next, self.now);
                 self.next += 1;
             }
             Op::Queue(output) => self.pacing.queue_redraw(OutputId(u32::from(output))),
@@ -202,12 +212,13 @@ impl World {
                     self.done(done);
                 }
             }
-            Op::Plug(output) => self.pacing.set_output(OutputId(u32::from(output)), TICK),
+            Op::Plug(output) => self.pacing.output_added(OutputId(u32::from(output)), TICK),
             Op::Unplug(output) => {
-                self.pacing.remove_output(OutputId(u32::from(output)), self.now);
+                let done = self.pacing.output_removed(OutputId(u32::from(output)));
+                self.done(done);
                 self.on_their_way.remove(&OutputId(u32::from(output)));
             }
-            Op::Resume => self.pacing.redraw_all_at_once(),
+            Op::Resume => self.pacing.queue_redraw_everywhere(),
             Op::Wait(milliseconds) => self.wait(self.now + ms(milliseconds)),
         }
     }
@@ -219,7 +230,7 @@ proptest! {
     fn every_flip_is_done_once_and_in_time(ops in prop::collection::vec(op(), 1..120)) {
         let mut world = World {
             now: Time::ZERO,
-            pacing: Pacing::default(),
+            pacing: Pacing::new(HIDDEN_INTERVAL),
             on_their_way: BTreeMap::new(),
             outcome: [Commit::Submitted, Commit::NoDamage, Commit::Skipped],
             added: BTreeMap::new(),

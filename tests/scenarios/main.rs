@@ -135,7 +135,9 @@ fn one_guest_full_screen_and_back() {
         (picture.at(0, 0) == pattern::pixel(Pattern::Bars, 0, 0, 1280)).then(|| assert_bars(&picture, 1280, 720, true))
     });
     desk.fullscreen(None);
-    wait_for("the label", || (desk.output_picture().at(0, 0) != pattern::pixel(Pattern::Bars, 0, 0, 1280)).then_some(()));
+    wait_for("the label", || {
+        (desk.output_picture().at(0, 0) != pattern::pixel(Pattern::Bars, 0, 0, 1280)).then_some(())
+    });
 }
 
 #[test]
