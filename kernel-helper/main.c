@@ -49,6 +49,9 @@ module_param_named(max_mmap_pages, xzc_max_mmap_pages, uint, 0444);
 MODULE_PARM_DESC(max_mmap_pages,
 		 "PV only: most pages in user mappings at a time, all together (default 131072)");
 
+/* So many buffers are unmapped at the same time. */
+#define XZC_WORKERS 4
+
 static struct workqueue_struct *xzc_workqueue;
 static atomic64_t xzc_last_file_id = ATOMIC64_INIT(0);
 
@@ -605,9 +608,12 @@ static int __init xzc_init(void)
 	ret = xzc_check_parameters();
 	if (ret)
 		return ret;
-	/* A guest waits for the end of each work, and it is short. */
+	/*
+	 * A guest waits for the end of each work. A few at a time, so that many
+	 * don't end together, late.
+	 */
 	xzc_workqueue = alloc_workqueue(KBUILD_MODNAME,
-					WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+					WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, XZC_WORKERS);
 	if (!xzc_workqueue)
 		return -ENOMEM;
 	ret = xzc_arena_init();
@@ -639,4 +645,4 @@ module_exit(xzc_exit);
 MODULE_DESCRIPTION("Xen grant references as dma-bufs");
 MODULE_AUTHOR("The Grantway developers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("1");
+MODULE_VERSION("0.1.0");

@@ -94,7 +94,13 @@ fn start_compositor(program: &Path, run_dir: &Path, socket: &Path) -> Result<Pro
     command.spawn().map(Process).map_err(|error| io_error("start the compositor", error))
 }
 
-fn start_guest(program: &Path, run_dir: &Path, name: &str, connectors: &str, format: &str) -> Result<Process, DemoError> {
+fn start_guest(
+    program: &Path,
+    run_dir: &Path,
+    name: &str,
+    connectors: &str,
+    format: &str,
+) -> Result<Process, DemoError> {
     let mut command = Command::new(program.with_file_name("grantway-sim-guest"));
     command.arg("--socket").arg(run_dir.join("hypervisor.sock")).args(["--name", name, "--connectors", connectors]);
     command.args(["--format", format, "--pattern", "tear"]).stdin(Stdio::null()).stdout(Stdio::null());

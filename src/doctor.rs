@@ -7,7 +7,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access};
 use serde::Serialize;
 
 /// How one thing stands.
@@ -161,47 +160,21 @@ impl System {
     }
 }
 
-/// Looks at everything. `drivers` is what Xen's drivers said of themselves; it is left out when the machine
-/// does not run on Xen, since every one of them would only say so again.
+/// Looks at everything. `drivers` is what Xen's parts say of themselves; where the machine does not run on
+/// Xen only the first of them counts, since all others would only say so again.
 #[must_use]
 pub fn examine(system: &System, drivers: Vec<Probe>) -> Report {
     let xen = system.read("/sys/hypervisor/type").is_some_and(|kind| kind == "xen");
-    let mut probes = vec![hypervisor(system, xen)];
-    if xen {
-        probes.push(control_domain(system));
+    let counted = if xen { drivers.len() } else { 1 };
+    let mut probes: Vec<Probe> = drivers.into_iter().take(counted).collect();
+    if !xen && probes.is_empty() {
+        probes.push(Probe::bad("hypervisor", "this machine does not run on Xen", "boot it under Xen"));
     }
     probes.push(kernel(system));
-    if xen {
-        probes.push(helper(system));
-        let devices = [("evtchn", "xen-evtchn"), ("gntdev", "xen-gntdev"), ("xenbus", "xenfs")];
-        probes.extend(devices.iter().map(|(name, module)| device(system, name, module)));
-        probes.push(store(system));
-        probes.extend(drivers);
-    }
     probes.push(displays(system));
     probes.push(seat(system));
     probes.push(memory(system));
     Report { xen, probes }
-}
-
-fn hypervisor(system: &System, xen: bool) -> Probe {
-    if !xen {
-        return Probe::bad("hypervisor", "not Xen", "boot Xen (Debian: apt install xen-system-amd64, then reboot)");
-    }
-    let part = |name: &str| system.read(&format!("/sys/hypervisor/version/{name}")).unwrap_or_else(|| "?".to_owned());
-    let extra = system.read("/sys/hypervisor/version/extra").unwrap_or_default();
-    let kind = system.read("/sys/hypervisor/guest_type").unwrap_or_else(|| "unknown type".to_owned());
-    Probe::good("hypervisor", format!("Xen {}.{}{extra}, this domain is {kind}", part("major"), part("minor")))
-}
-
-fn control_domain(system: &System) -> Probe {
-    let Some(capabilities) = system.read("/proc/xen/capabilities") else {
-        return Probe::bad("control domain", "/proc/xen is not mounted", "mount -t xenfs xenfs /proc/xen");
-    };
-    if capabilities.split(',').any(|capability| capability == "control_d") {
-        return Probe::good("control domain", "this is Dom0");
-    }
-    Probe::bad("control domain", "this is a guest", "run grantway in Dom0; driver domains are not supported yet")
 }
 
 fn kernel(system: &System) -> Probe {
@@ -214,50 +187,6 @@ fn kernel(system: &System) -> Probe {
         (Some(_), Some(_)) => Probe::good("kernel", release),
         _ => Probe::warning("kernel", format!("version not understood: {release}"), "6.1 or newer is expected"),
     }
-}
-
-fn helper(system: &System) -> Probe {
-    const NAME: &str = "helper xen-zcopy";
-    let loaded = system.exists("/sys/module/xen_zcopy");
-    match (loaded, system.exists("/dev/xen/zcopy")) {
-        (_, true) => device_rights(system, NAME, "/dev/xen/zcopy"),
-        (true, false) => {
-            Probe::warning(NAME, "loaded, but /dev/xen/zcopy is missing", "is udev running? See dmesg; until then pixels are read by the CPU")
-        }
-        (false, false) => {
-            let advice = "build and load it (kernel-helper/README.md); until then pixels are read by the CPU";
-            Probe::warning(NAME, "not loaded", advice)
-        }
-    }
-}
-
-fn device(system: &System, name: &str, module: &str) -> Probe {
-    let path = format!("/dev/xen/{name}");
-    if system.exists(&path) {
-        return device_rights(system, &path, &path);
-    }
-    Probe::bad(&path, "missing", format!("modprobe {module}"))
-}
-
-fn device_rights(system: &System, name: &str, path: &str) -> Probe {
-    match access(&system.path(path), AccessFlags::R_OK | AccessFlags::W_OK) {
-        Ok(()) => Probe::good(name, "there, readable and writable"),
-        Err(error) => Probe::bad(name, format!("no right to use {path}: {error}"), "run as root"),
-    }
-}
-
-fn store(system: &System) -> Probe {
-    let sockets = ["/run/xenstored/socket", "/var/run/xenstored/socket"];
-    if let Some(socket) = sockets.iter().find(|socket| system.exists(socket)) {
-        return match std::os::unix::net::UnixStream::connect(system.path(socket)) {
-            Ok(_) => Probe::good("xenstored", format!("answers at {socket}")),
-            Err(error) => Probe::bad("xenstored", format!("{socket}: {error}"), "systemctl start xenstored"),
-        };
-    }
-    if system.exists("/dev/xen/xenbus") {
-        return Probe::good("xenstored", "no socket here; reached by /dev/xen/xenbus");
-    }
-    Probe::bad("xenstored", "neither a socket nor /dev/xen/xenbus", "systemctl start xenstored")
 }
 
 fn displays(system: &System) -> Probe {

@@ -318,11 +318,11 @@ impl State {
     /// When [`State::turn`] has to be called at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        if self.unfinished {
+        // What the last exchange with xenstored brought is dealt with in the next turn: its descriptor won't tell.
+        if self.unfinished || self.platform.store.has_events() {
             return Some(Time::ZERO);
         }
-        let deadlines =
-            [self.presentation.deadline(), self.pacing.deadline(), self.registry.deadline(), self.stop_by];
+        let deadlines = [self.presentation.deadline(), self.pacing.deadline(), self.registry.deadline(), self.stop_by];
         deadlines.into_iter().flatten().min()
     }
 

@@ -2,6 +2,7 @@
 //! The program as users call it: bad input to every command and to every configuration key gets exactly one
 //! line and exit code 2.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by a panic")]
 #![cfg(feature = "compositor")]
 
 use std::path::Path;

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What is drawn: every pixel format by every renderer, the headless outputs, and the scene's look.
 #![cfg(feature = "compositor")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 #[path = "render/formats.rs"]
 mod formats;
+#[path = "render/layout.rs"]
+mod layout;
 #[path = "render/outputs.rs"]
 mod outputs;
+#[path = "render/pacing.rs"]
+mod pacing;
 #[path = "render/scene.rs"]
 mod scene;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]

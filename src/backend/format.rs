@@ -80,6 +80,13 @@ impl Format {
         whole.min(pitch)
     }
 
+    /// Whether a line of so many pixels ends amid a pair that shares its colour. GL drivers read such
+    /// lines wrongly: with the colour of another pixel, or of bytes beyond the line.
+    #[must_use]
+    pub const fn ends_amid_pair(&self, width: u32) -> bool {
+        matches!(self.pixels, Pixels::Yuyv) && !width.is_multiple_of(2)
+    }
+
     /// Checks a layout against the memory that it lies in.
     ///
     /// # Errors

@@ -7,8 +7,8 @@
 
 pub mod format;
 pub mod headless;
-pub mod png;
 pub mod kms;
+pub mod png;
 pub mod render;
 
 use std::os::fd::BorrowedFd;

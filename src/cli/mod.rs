@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use crate::config::{self, BackendKind, Config, Mode, OutputConfig, SocketPath};
@@ -21,8 +22,8 @@ mod args;
 mod msg;
 mod output;
 
-use args::{Arguments, Command, RunArguments};
 pub use args::Platform;
+use args::{Arguments, Command, RunArguments};
 pub use output::print;
 
 /// What went wrong while running; shown as one line.
@@ -112,14 +113,18 @@ enum Parsed {
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Parsed> {
-    use clap::error::ErrorKind;
-    Arguments::try_parse_from(arguments).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Parsed::Text(error.render().to_string()),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Parsed::Error(format!("a command is missing; try `{} --help`", help_command(&error.render().to_string())))
-        }
-        _ => Parsed::Error(one_line(&error.render().to_string())),
-    })
+    let error = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => return Ok(arguments),
+        Err(error) => error,
+    };
+    let report = error.render().to_string();
+    if !error.use_stderr() {
+        return Err(Parsed::Text(report));
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Err(Parsed::Error(format!("a command is missing; try `{} --help`", help_command(&report))));
+    }
+    Err(Parsed::Error(one_line(&report)))
 }
 
 /// clap's report as one line: what is wrong, the tips, and where to read more.

@@ -14,33 +14,34 @@ pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
         Some(socket) => socket,
         None => socket_path(&load(arguments.config.as_deref())?.control.socket),
     };
-    let ask = |request: Request| -> Result<Response, Refusal> {
-        let timeout = Duration::from_secs(arguments.timeout.into());
-        let mut client = Client::connect(&socket, timeout).map_err(Refusal::failure)?;
-        match client.request(&request).map_err(Refusal::failure)? {
-            Response::Error(message) => Err(Refusal::Failure(message)),
-            response => Ok(response),
-        }
-    };
+    let timeout = Duration::from_secs(arguments.timeout.into());
+    let ask = |request: Request| ask(&socket, timeout, &request);
     match arguments.message {
-        Message::Status { json } => match ask(Request::Status {})? {
-            Response::Status(status) => show(&status, json),
-            other => Err(unexpected(&other)),
-        },
+        Message::Status { json } => {
+            let response = ask(Request::Status {})?;
+            let Response::Status(status) = response else { return Err(unexpected(&response)) };
+            show(&status, json)
+        }
         Message::Screenshot { file, guest, connector, output } => {
             let target = match (guest, output) {
                 (Some(guest), _) => ScreenshotTarget::Guest { guest, connector: connector.unwrap_or(0).into() },
                 (None, Some(output)) => ScreenshotTarget::Output(output),
                 (None, None) => ScreenshotTarget::FirstOutput,
             };
-            match ask(Request::Screenshot { target })? {
-                Response::Screenshot(png) => save(&file, &png),
-                other => Err(unexpected(&other)),
-            }
+            let response = ask(Request::Screenshot { target })?;
+            let Response::Screenshot(png) = response else { return Err(unexpected(&response)) };
+            save(&file, &png)
         }
-        Message::Fullscreen { guest: Fullscreen(guest) } => done(ask(Request::Fullscreen { guest })?),
-        Message::Quit => done(ask(Request::Quit {})?),
+        Message::Fullscreen { guest: Fullscreen(guest) } => done(&ask(Request::Fullscreen { guest })?),
+        Message::Quit => done(&ask(Request::Quit {})?),
     }
+}
+
+/// Asks once. What the compositor refuses is a failure.
+fn ask(socket: &Path, timeout: Duration, request: &Request) -> Result<Response, Refusal> {
+    let mut client = Client::connect(socket, timeout).map_err(Refusal::failure)?;
+    let response = client.request(request).map_err(Refusal::failure)?;
+    if let Response::Error(message) = response { Err(Refusal::Failure(message)) } else { Ok(response) }
 }
 
 fn show(status: &Status, json: bool) -> Result<(), Refusal> {
@@ -59,8 +60,8 @@ fn save(file: &Path, png: &[u8]) -> Result<(), Refusal> {
         .map_err(|error| Refusal::Failure(format!("{}: the picture can't be written: {error}", file.display())))
 }
 
-fn done(response: Response) -> Result<(), Refusal> {
-    if response == Response::Done { Ok(()) } else { Err(unexpected(&response)) }
+fn done(response: &Response) -> Result<(), Refusal> {
+    if *response == Response::Done { Ok(()) } else { Err(unexpected(response)) }
 }
 
 fn unexpected(response: &Response) -> Refusal {

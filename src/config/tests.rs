@@ -30,10 +30,7 @@ fn the_examples_within_the_default_file_parse_too() {
 
 #[test]
 fn unknown_keys_are_named_with_place_and_suggestion() {
-    assert_eq!(
-        complaint("[window]\n\n  bordre = 2\n"),
-        "c.toml:3:3: unknown key `bordre`; did you mean `border`?"
-    );
+    assert_eq!(complaint("[window]\n\n  bordre = 2\n"), "c.toml:3:3: unknown key `bordre`; did you mean `border`?");
     assert_eq!(complaint("[widnow]\n"), "c.toml:1:2: unknown key `widnow`; did you mean `window`?");
     assert_eq!(complaint("[log]\ncolour = 1\n"), "c.toml:2:1: unknown key `colour`; known are level");
     assert_eq!(
@@ -72,7 +69,9 @@ fn values_are_refused_with_their_key_and_what_would_be_right() {
         complaint("[guest.web]\nfullscreen = \"yes\"\n"),
         "c.toml:2:14: `guest.web.fullscreen`: invalid type: string \"yes\", expected a boolean"
     );
-    assert!(complaint("[control]\nmode = \"0666\"\n").starts_with("c.toml:2:8: `control.mode`: \"0666\" is not allowed"));
+    assert!(
+        complaint("[control]\nmode = \"0666\"\n").starts_with("c.toml:2:8: `control.mode`: \"0666\" is not allowed")
+    );
     assert!(complaint("[control]\nsocket = \"x\"\n").contains("neither \"auto\" nor an absolute path"));
     assert!(complaint("[backend]\ndrm-device = \"card0\"\n").contains("`backend.drm-device`"));
     assert!(complaint("[[output]]\nmode = \"800x600\"\n").contains("missing field `name`"));
@@ -95,8 +94,18 @@ fn contradictions_are_found_where_they_stand() {
 #[test]
 fn every_complaint_is_one_line() {
     let bad = [
-        "[", "a = \"\"\"\nx\n", "= 1", "[log]\nlevel = \"\"\"a\nb\"\"\"\n", "[guest.\"a\\nb\"]\nx = 1\n", "\u{0}", "window = 3",
-        "[log]\n[log]\n", "guest = 1", "output = {}", "[guest.\"a\\u001b[2J\"]\ncolor = \"x\\ny\"\n", "\"a\\nb\" = 1\n",
+        "[",
+        "a = \"\"\"\nx\n",
+        "= 1",
+        "[log]\nlevel = \"\"\"a\nb\"\"\"\n",
+        "[guest.\"a\\nb\"]\nx = 1\n",
+        "\u{0}",
+        "window = 3",
+        "[log]\n[log]\n",
+        "guest = 1",
+        "output = {}",
+        "[guest.\"a\\u001b[2J\"]\ncolor = \"x\\ny\"\n",
+        "\"a\\nb\" = 1\n",
     ];
     for text in bad {
         let line = complaint(text);
@@ -139,9 +148,24 @@ fn modes_are_read_exactly() {
     let mode = |text: &str| text.parse::<Mode>();
     assert_eq!(mode("1920x1080"), Ok(Mode { width: 1920, height: 1080, refresh_mhz: None }));
     assert_eq!(mode("800x600@59.94").unwrap().refresh_mhz, Some(59_940));
-    for bad in ["", "x", "800x", "x600", "63x600", "800x16385", "800x600@", "800x600@0", "800x600@1001", "+800x600",
-        "800x600@59.9400", "800x600@6e1", "800 x600", "99999999999x1", "-1x5", "1x1x1"]
-    {
+    for bad in [
+        "",
+        "x",
+        "800x",
+        "x600",
+        "63x600",
+        "800x16385",
+        "800x600@",
+        "800x600@0",
+        "800x600@1001",
+        "+800x600",
+        "800x600@59.9400",
+        "800x600@6e1",
+        "800 x600",
+        "99999999999x1",
+        "-1x5",
+        "1x1x1",
+    ] {
         assert!(mode(bad).is_err(), "{bad}");
     }
 }

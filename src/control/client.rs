@@ -49,8 +49,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotRunning`], or the kernel's error.
     pub fn connect(path: &Path, timeout: Duration) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(path)
-            .map_err(|error| ClientError::NotRunning { path: path.to_owned(), error })?;
+        let stream =
+            UnixStream::connect(path).map_err(|error| ClientError::NotRunning { path: path.to_owned(), error })?;
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;
         Ok(Self { stream: BufReader::new(stream), timeout })
@@ -97,10 +97,10 @@ impl Client {
     }
 
     fn late(&self, error: io::Error) -> ClientError {
-        match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => ClientError::TimedOut(self.timeout.as_secs()),
-            _ => ClientError::Broken(error),
+        if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+            return ClientError::TimedOut(self.timeout.as_secs());
         }
+        ClientError::Broken(error)
     }
 }
 

@@ -79,9 +79,7 @@ impl Server {
         let listener = UnixListener::bind(path).map_err(failed)?;
         let file = guard(path, mode, &listener).map_err(failed)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|error| failed(error.into()))?;
-        epoll
-            .add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
-            .map_err(|error| failed(error.into()))?;
+        epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER)).map_err(|error| failed(error.into()))?;
         let connections = BTreeMap::new();
         let path = path.to_owned();
         Ok(Self { listener, path, file, access, epoll, connections, next: LISTENER + 1, requests: Vec::new() })
@@ -128,12 +126,7 @@ impl Server {
     pub fn reply(&mut self, to: ConnectionId, response: Response) {
         let Some(connection) = self.connections.get_mut(&to.0) else { return };
         connection.busy = false;
-        let response = match response {
-            Response::Screenshot(png) if png.len() > MAX_PAYLOAD => {
-                Response::Error(format!("the picture has {} bytes, more than the {MAX_PAYLOAD} allowed", png.len()))
-            }
-            other => other,
-        };
+        let response = bounded(response);
         match response.encode() {
             Ok(line) => connection.queue(line),
             Err(error) => {
@@ -164,18 +157,18 @@ impl Server {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => return tracing::warn!(%error, "a control client could not be accepted"),
         };
-        if let Err(why) = self.admit(stream) {
+        if let Err(error) = stream.set_nonblocking(true) {
+            return tracing::warn!(%error, "a control client could not be accepted");
+        }
+        if let Err(why) = may_control(&stream, self.access) {
             tracing::warn!(why, "a control client was turned away");
+            turn_away(stream, why);
+        } else if let Err(why) = self.admit(stream) {
+            tracing::warn!(why, "a control client found no place");
         }
     }
 
     fn admit(&mut self, stream: UnixStream) -> Result<(), String> {
-        let peer = getsockopt(&stream, PeerCredentials).map_err(|error| format!("its identity is unknown: {error}"))?;
-        let own = nix::unistd::geteuid().as_raw();
-        if self.access == Access::Owner && peer.uid() != own && peer.uid() != 0 {
-            return Err(format!("user {} may not control a compositor of user {own}", peer.uid()));
-        }
-        stream.set_nonblocking(true).map_err(|error| error.to_string())?;
         if self.connections.len() >= MAX_CONNECTIONS {
             let idle = self.connections.iter().find(|(_, connection)| !connection.busy).map(|(id, _)| *id);
             self.drop_connection(idle.ok_or("all places are taken")?);
@@ -229,6 +222,32 @@ impl Drop for Server {
     }
 }
 
+/// Asks the kernel who is at the other end, and whether that one is heard.
+fn may_control(stream: &UnixStream, access: Access) -> Result<(), String> {
+    let peer = getsockopt(stream, PeerCredentials).map_err(|error| format!("its identity is unknown: {error}"))?;
+    let own = nix::unistd::geteuid().as_raw();
+    if is_heard(peer.uid(), own, access) {
+        return Ok(());
+    }
+    Err(format!("user {} may not control a compositor of user {own}", peer.uid()))
+}
+
+pub(super) const fn is_heard(peer: u32, own: u32, access: Access) -> bool {
+    match access {
+        Access::Owner => peer == own || peer == 0,
+        Access::FileMode => true,
+    }
+}
+
+/// Tells a client why it is not heard, if that can be done at once.
+fn turn_away(stream: UnixStream, why: String) {
+    let mut connection = Connection::new(stream);
+    refuse(&mut connection, why);
+    if let Err(error) = connection.flush() {
+        tracing::debug!(%error, "the client that was turned away could not be told why");
+    }
+}
+
 /// Reads until one request is there. Returns whether the client is gone.
 fn read(connection: &mut Connection, id: ConnectionId, requests: &mut Vec<(ConnectionId, Request)>) -> bool {
     match connection.next_line() {
@@ -246,6 +265,16 @@ fn read(connection: &mut Connection, id: ConnectionId, requests: &mut Vec<(Conne
         Input::Closed => return true,
     }
     false
+}
+
+/// A picture that is larger than clients take becomes an error.
+fn bounded(response: Response) -> Response {
+    if let Response::Screenshot(png) = &response
+        && png.len() > MAX_PAYLOAD
+    {
+        return Response::Error(format!("the picture has {} bytes, more than the {MAX_PAYLOAD} allowed", png.len()));
+    }
+    response
 }
 
 /// A client that does not speak the protocol is told so, and not heard again.

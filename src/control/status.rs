@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Status {
     /// Grantway's version.
     pub version: String,
-    /// `xen` or `simulator`.
+    /// `xen` or `sim`.
     pub platform: String,
     /// The presentation backend's name.
     pub backend: String,

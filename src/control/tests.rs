@@ -217,6 +217,14 @@ fn the_socket_is_the_owners_and_goes_with_its_server() {
 }
 
 #[test]
+fn only_the_owner_and_root_are_heard_unless_the_file_mode_decides() {
+    use super::server::is_heard;
+    assert!(is_heard(1000, 1000, Access::Owner) && is_heard(0, 1000, Access::Owner));
+    assert!(!is_heard(1001, 1000, Access::Owner) && !is_heard(1000, 0, Access::Owner));
+    assert!(is_heard(1001, 1000, Access::FileMode));
+}
+
+#[test]
 fn a_dead_ones_socket_is_replaced_and_a_living_ones_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");

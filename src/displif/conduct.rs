@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Bad requests: why one is refused, how many are borne, and what of it reaches the log.
+//! What requests cost and which are bad: why one is refused, how many are borne, and what of it reaches the
+//! log.
 
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use crate::time::Time;
 use crate::xen::grants::GrantError;
 
 use super::limits::Limits;
-use super::page_directory::DirectoryError;
+use super::page_directory::{DirectoryError, pages_for};
 use super::rate::Bucket;
-use super::wire::Errno;
+use super::wire::{Errno, Operation, Request};
 
 /// Whose doing a refusal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,5 +136,36 @@ impl Conduct {
             tracing::warn!("{line}; {} bad requests so far, the device is closed at {}", self.bad, self.fatal);
         }
         (self.bad >= self.fatal).then(|| format!("{line}; closed after {} bad requests", self.bad))
+    }
+}
+
+/// What a request is about, for the log.
+pub(super) fn describe(index: usize, request: &Request) -> String {
+    match request.operation {
+        Operation::CreateBuffer(create) => format!("buffer {:#x}", create.cookie),
+        Operation::DestroyBuffer(cookie) => format!("destroy of buffer {cookie:#x}"),
+        Operation::AttachFramebuffer(attach) => format!("framebuffer {:#x}", attach.cookie),
+        Operation::DetachFramebuffer(cookie) => format!("detach of framebuffer {cookie:#x}"),
+        Operation::SetConfig(_) => format!("configuration of connector {index}"),
+        Operation::Flip(cookie) => format!("flip of connector {index} to framebuffer {cookie:#x}"),
+        Operation::GetEdid { .. } => format!("EDID of connector {index}"),
+        Operation::Unknown => format!("operation {:#04x}", request.id.operation),
+    }
+}
+
+/// Pages of a buffer that are as much work as one plain request.
+const PAGES_PER_COST: usize = 64;
+
+/// Work for a request, 1 for a plain one: pages are mapped one by one.
+pub(super) fn cost(operation: &Operation) -> usize {
+    match operation {
+        Operation::CreateBuffer(create) => pages_for(create.size).div_euclid(PAGES_PER_COST).saturating_add(1),
+        Operation::GetEdid { .. } => 2,
+        Operation::DestroyBuffer(_)
+        | Operation::AttachFramebuffer(_)
+        | Operation::DetachFramebuffer(_)
+        | Operation::SetConfig(_)
+        | Operation::Flip(_)
+        | Operation::Unknown => 1,
     }
 }

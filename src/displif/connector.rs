@@ -194,3 +194,17 @@ impl Connector {
         }
     }
 }
+
+/// How much of `length` pixels from `start` can be shown; `None` when it goes beyond the connector. What reaches
+/// beyond the framebuffer is clipped.
+///
+/// Linux says the size of the whole framebuffer here, which is larger than the connector where several
+/// connectors show parts of one framebuffer; then the part that is meant is as large as the connector.
+pub(super) fn visible(start: u32, length: u32, framebuffer: u32, resolution: u32) -> Option<u32> {
+    let end = start.checked_add(length)?;
+    let rest = framebuffer.checked_sub(start).filter(|rest| *rest > 0)?;
+    if end <= resolution {
+        return Some(length.min(rest)).filter(|length| *length > 0);
+    }
+    (length == framebuffer && rest >= resolution).then_some(resolution)
+}

@@ -327,6 +327,8 @@ impl Device {
         }
         self.phase = Phase::New;
         self.frontend = None;
+        // Whatever comes back under this path is another device, perhaps of another domain of the same number.
+        self.domain_gone = false;
     }
 
     fn step(&mut self, view: &View<'_>, now: Time, out: &mut Vec<DeviceAction>) {
@@ -343,6 +345,8 @@ impl Device {
                 // At 1 the frontend is ready for the next round; at 5 its module is being removed, and waits.
                 if matches!(view.frontend, Some(XenbusState::Initialising | XenbusState::Closing)) {
                     self.prepare(out);
+                } else if view.own != XenbusState::Closed {
+                    out.push(DeviceAction::WriteState(XenbusState::Closed));
                 }
             }
         }
@@ -375,8 +379,9 @@ impl Device {
     }
 
     fn wait(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
-        // The toolstack has made the directory anew, between two looks of ours.
-        if view.own == XenbusState::Initialising {
+        // The toolstack has made the directory anew, or wrote over our state. (It may also be that our write is
+        // still on its way: then this one changes nothing.)
+        if view.own != XenbusState::InitWait {
             self.prepare(out);
         }
         match view.frontend {
@@ -391,6 +396,9 @@ impl Device {
         if view.own == XenbusState::Initialising {
             self.disconnect("the device was made anew", out);
             return self.prepare(out);
+        }
+        if view.own == XenbusState::Closing {
+            return self.close("the toolstack closes the device", out);
         }
         match view.frontend {
             Some(XenbusState::Connected) => {
@@ -480,7 +488,7 @@ fn quoted(value: &str) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "{}", character.escape_default());
     }
-    text.push_str(if value.chars().nth(32).is_some() { "…\"" } else { "\"" });
+    text.push_str(if value.chars().nth(32).is_some() { "...\"" } else { "\"" });
     text
 }
 

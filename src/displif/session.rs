@@ -16,9 +16,9 @@ use crate::xen::event_page::Room;
 use crate::xen::ring::RingFault;
 
 use super::buffers::{Buffers, Framebuffers, State, Waiting, plan};
-use super::conduct::{Conduct, Refusal};
-use super::connector::Connector;
+use super::conduct::{Conduct, Refusal, cost, describe};
 pub use super::connector::ConnectorPages;
+use super::connector::{Connector, visible};
 use super::limits::Limits;
 use super::page_directory::{pages_for, walk};
 use super::rate::Bucket;
@@ -69,8 +69,8 @@ enum Outcome {
 /// Work done by one [`Session::service`] is bounded by this many actions that nobody has fetched.
 const MOST_ACTIONS: usize = 1024;
 
-/// Pages of a buffer that are as much work as one plain request.
-const PAGES_PER_COST: usize = 64;
+/// How often a full event page is looked at: a frontend need not notify when it consumes.
+const FULL_PAGE_RETRY: Duration = Duration::from_millis(100);
 
 /// One connected frontend.
 #[derive(Debug)]
@@ -87,6 +87,7 @@ pub struct Session {
     requests: u64,
     last_flip: u64,
     now: Time,
+    flush_again: Option<Time>,
     fault: Option<Fatal>,
     closed: bool,
 }
@@ -131,6 +132,7 @@ impl Session {
             requests: 0,
             last_flip: 0,
             now,
+            flush_again: None,
             fault: None,
             closed: false,
         })
@@ -213,7 +215,7 @@ impl Session {
         let flips = self.connectors.iter().filter_map(Connector::next_report);
         let stalled = self.connectors.iter().any(|connector| connector.stalled && connector.takes_flips());
         let requests = (stalled && !self.closed).then(|| self.tokens.ready_at());
-        flips.chain(requests).chain(self.buffers.earliest_deadline()).min()
+        flips.chain(requests).chain(self.flush_again).chain(self.buffers.earliest_deadline()).min()
     }
 
     /// A connector whose requests were left in the ring, for a limit's sake, and can be served now. To be asked
@@ -559,6 +561,7 @@ impl Session {
     }
 
     fn report_and_flush(&mut self) {
+        self.flush_again = None;
         for index in 0..self.connectors.len() {
             if let Some(connector) = self.connectors.get_mut(index) {
                 connector.report_flips(self.now, &mut self.actions);
@@ -567,11 +570,17 @@ impl Session {
         }
     }
 
+    fn retry_flush(&mut self) {
+        self.flush_again = (!self.closed).then(|| self.now.saturating_add(FULL_PAGE_RETRY));
+    }
+
     fn flush_events(&mut self, index: usize) {
         let Some(connector) = self.connectors.get_mut(index) else { return };
         match connector.flush_events(&mut self.actions) {
-            Ok(Room::Free | Room::Full) => {}
+            Ok(Room::Free) => {}
+            Ok(Room::Full) => self.retry_flush(),
             Ok(Room::Implausible) => {
+                self.retry_flush();
                 if self.conduct.may_log(self.now) {
                     let label = self.conduct.label();
                     tracing::debug!("{label}: connector {index}: in_cons makes no sense; events are held back");
@@ -581,47 +590,5 @@ impl Session {
                 self.fault = Some(Fatal(format!("{}: connector {index}: {error}", self.conduct.label())));
             }
         }
-    }
-}
-
-/// How much of `length` pixels from `start` can be shown; `None` when it goes beyond the connector. What reaches
-/// beyond the framebuffer is clipped.
-///
-/// Linux says the size of the whole framebuffer here, which is larger than the connector where several
-/// connectors show parts of one framebuffer; then the part that is meant is as large as the connector.
-fn visible(start: u32, length: u32, framebuffer: u32, resolution: u32) -> Option<u32> {
-    let end = start.checked_add(length)?;
-    let rest = framebuffer.checked_sub(start).filter(|rest| *rest > 0)?;
-    if end <= resolution {
-        return Some(length.min(rest)).filter(|length| *length > 0);
-    }
-    (length == framebuffer && rest >= resolution).then_some(resolution)
-}
-
-/// Work for a request, 1 for a plain one: pages are mapped one by one.
-fn cost(operation: &Operation) -> usize {
-    match operation {
-        Operation::CreateBuffer(create) => pages_for(create.size).div_euclid(PAGES_PER_COST).saturating_add(1),
-        Operation::GetEdid { .. } => 2,
-        Operation::DestroyBuffer(_)
-        | Operation::AttachFramebuffer(_)
-        | Operation::DetachFramebuffer(_)
-        | Operation::SetConfig(_)
-        | Operation::Flip(_)
-        | Operation::Unknown => 1,
-    }
-}
-
-/// What a request is about, for the log.
-fn describe(index: usize, request: &Request) -> String {
-    match request.operation {
-        Operation::CreateBuffer(create) => format!("buffer {:#x}", create.cookie),
-        Operation::DestroyBuffer(cookie) => format!("destroy of buffer {cookie:#x}"),
-        Operation::AttachFramebuffer(attach) => format!("framebuffer {:#x}", attach.cookie),
-        Operation::DetachFramebuffer(cookie) => format!("detach of framebuffer {cookie:#x}"),
-        Operation::SetConfig(_) => format!("configuration of connector {index}"),
-        Operation::Flip(cookie) => format!("flip of connector {index} to framebuffer {cookie:#x}"),
-        Operation::GetEdid { .. } => format!("EDID of connector {index}"),
-        Operation::Unknown => format!("operation {:#04x}", request.id.operation),
     }
 }

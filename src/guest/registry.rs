@@ -174,7 +174,8 @@ impl Registry {
         }
         for key in present {
             if !self.entries.contains_key(&key) {
-                let name = snapshot.value(&name_path(key.domid)).map_or_else(|| format!("dom{}", key.domid), str::to_owned);
+                let name =
+                    snapshot.value(&name_path(key.domid)).map_or_else(|| format!("dom{}", key.domid), str::to_owned);
                 let policy = (self.policy_for)(&name);
                 self.entries.insert(key, Entry::new(key, &self.base, name, policy));
                 self.read_device(key, store, context.now);
@@ -238,13 +239,7 @@ impl Registry {
         entry.watched = wanted;
     }
 
-    fn carry_out(
-        &mut self,
-        key: DeviceKey,
-        actions: Vec<DeviceAction>,
-        store: &mut Store,
-        context: &mut Context<'_>,
-    ) {
+    fn carry_out(&mut self, key: DeviceKey, actions: Vec<DeviceAction>, store: &mut Store, context: &mut Context<'_>) {
         for action in actions {
             match action {
                 DeviceAction::WriteVersions | DeviceAction::WriteState(_) => self.write(key, &action, store),
@@ -444,7 +439,7 @@ impl Entry {
             device: Device::new(directory, key.domid, policy.limits.clone()),
             name,
             policy,
-            alive: true,
+            alive: false,
             link: None,
             reading: false,
             dirty: false,

@@ -45,14 +45,16 @@ pub const fn content_origin(outer: &Rect) -> (i32, i32) {
     (outer.x + BORDER, outer.y + TITLE)
 }
 
-/// The parts of the frame without the title bar: left, right, below.
+/// The parts of the frame without the title bar: left, right, below. Beside a content that is narrower
+/// than the title bar the right one is wide.
 #[must_use]
-pub const fn borders(outer: &Rect) -> [Rect; 3] {
+pub const fn borders(outer: &Rect, content: &Rect) -> [Rect; 3] {
     let side = outer.height - TITLE;
+    let width = outer.right() - content.right();
     [
-        Rect { x: outer.x, y: outer.y + TITLE, width: BORDER, height: side },
-        Rect { x: outer.right() - BORDER, y: outer.y + TITLE, width: BORDER, height: side },
-        Rect { x: outer.x + BORDER, y: outer.bottom() - BORDER, width: outer.width - 2 * BORDER, height: BORDER },
+        Rect { x: outer.x, y: content.y, width: BORDER, height: side },
+        Rect { x: content.right(), y: content.y, width, height: side },
+        Rect { x: content.x, y: content.bottom(), width: content.width, height: BORDER },
     ]
 }
 
@@ -70,17 +72,25 @@ pub fn draw_title(font: Option<&Font>, label: &WindowLabel, width: i32) -> Rc<Pi
     if let Some(font) = font {
         let text = readable_on(label.color);
         let room = width - 2 * PADDING;
-        let name_width = font.width(&label.name, TEXT_SIZE).min(LEAST_NAME);
-        let right = [format!("dom {} · {}", label.domid, label.connector), format!("dom {}", label.domid)]
-            .into_iter()
-            .find(|right| font.width(right, TEXT_SIZE) + PADDING + name_width <= room)
-            .unwrap_or_default();
+        let right = right_text(font, label, room);
         let right_width = font.width(&right, TEXT_SIZE);
         let name = font.elide(&label.name, TEXT_SIZE, room - right_width - PADDING);
         font.draw(&mut picture, PADDING, &name, TEXT_SIZE, text);
         font.draw(&mut picture, width - PADDING - right_width, &right, TEXT_SIZE, text);
     }
     Rc::new(picture)
+}
+
+/// The longest text that leaves room for the name, or for its beginning where nothing else helps.
+fn right_text(font: &Font, label: &WindowLabel, room: i32) -> String {
+    let (WindowLabel { domid, connector, .. }, name) = (label, font.width(&label.name, TEXT_SIZE));
+    let texts = [
+        (format!("dom {domid} · connector {connector}"), name),
+        (format!("dom {domid} · {connector}"), name.min(LEAST_NAME)),
+        (format!("dom {domid}"), name.min(LEAST_NAME)),
+    ];
+    let fits = |(text, name): &(String, i32)| font.width(text, TEXT_SIZE) + PADDING + name <= room;
+    texts.into_iter().find(fits).map(|(text, _)| text).unwrap_or_default()
 }
 
 /// A short line of text on a plain ground, no larger than `room`; nothing if it doesn't fit.

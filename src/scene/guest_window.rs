@@ -71,8 +71,7 @@ impl GuestWindow {
     }
 
     fn draw_note(&self, font: Option<&Font>) -> Option<Rc<Pixmap>> {
-        let room = Size { width: self.size.width.max(decoration::LEAST_WIDTH), ..self.size };
-        decoration::draw_note(font?, "no picture yet", BLANK_TEXT, BLANK, room)
+        decoration::draw_note(font?, "no picture yet", BLANK_TEXT, BLANK, self.size)
     }
 
     /// Where the content is within the window's place.
@@ -83,14 +82,14 @@ impl GuestWindow {
 
     /// The window with its decoration, front to back.
     pub(super) fn elements(&self, outer: &Rect, out: &mut Vec<Element>) {
-        let [left, right, below] = decoration::borders(outer);
+        let content = self.content_rect(outer);
+        let [left, right, below] = decoration::borders(outer, &content);
         for (part, rect) in [(Part::Left, left), (Part::Right, right), (Part::Below, below)] {
             out.push(self.element(part, rect, Content::Solid(self.label.color)));
         }
         out.push(self.element(Part::Title, decoration::title_bar(outer), Content::Pixmap(Rc::clone(&self.title))));
-        self.content(self.content_rect(outer), out);
-        let inner = Rect { x: left.right(), y: left.y, width: right.x - left.right(), height: below.y - left.y };
-        out.push(self.element(Part::Ground, inner, Content::Solid(self.ground())));
+        self.content(content, out);
+        out.push(self.element(Part::Ground, content, Content::Solid(self.ground())));
     }
 
     /// The content alone, in `target`, front to back, cropped to it.
@@ -108,8 +107,7 @@ impl GuestWindow {
 
     fn note_element(&self, note: &Rc<Pixmap>, within: Rect) -> Option<Element> {
         let (width, height) = (i32::try_from(note.width).ok()?, i32::try_from(note.height).ok()?);
-        let width_there = within.width.max(decoration::LEAST_WIDTH);
-        let (x, y) = (within.x + (width_there - width) / 2, within.y + (within.height - height) / 2);
+        let (x, y) = (within.x + (within.width - width) / 2, within.y + (within.height - height) / 2);
         Some(self.element(Part::Note, Rect { x, y, width, height }, Content::Pixmap(Rc::clone(note))))
     }
 

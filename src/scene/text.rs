@@ -90,7 +90,8 @@ fn blend(picture: &mut Pixmap, (x, y): (i32, i32), color: Color, coverage: f32) 
     }
     let Ok(index) = usize::try_from(u64::from(y) * u64::from(picture.width) + u64::from(x)) else { return };
     let Some([blue, green, red, _]) = picture.pixels.as_chunks_mut::<4>().0.get_mut(index) else { return };
-    let share = u32::from(to_byte(coverage));
+    // Thin stems, half of a pixel wide, would look grey: they are darkened a little.
+    let share = u32::from(to_byte(coverage.clamp(0.0, 1.0).powf(0.75)));
     for (below, above) in [(red, color.red), (green, color.green), (blue, color.blue)] {
         let mixed = (u32::from(above) * share + u32::from(*below) * (255 - share) + 127) / 255;
         *below = mixed.to_le_bytes()[0];

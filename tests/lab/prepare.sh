@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # prepare.sh OUT: everything that a boot of the lab needs, in OUT. As root. The runner calls it.
-#   LAB_GUEST               the guests' program
+#   GRANTWAY, LAB_GUEST     the compositor and the guests' program, as built
 #   OUT/tree                link to the Dom0 tree
 #   OUT/xen OUT/vmlinuz OUT/dom0.initrd
 #   OUT/payload/            shared with Dom0: the guests' kernel and initramfs, the compositor, the helper
@@ -34,26 +34,18 @@ build_helper() {
     say "building the kernel helper for Linux $kernel"
     rm -rf "$out/helper" "$out/payload/xen-zcopy.ko" "$out/helper.sum"
     cp -r kernel-helper "$out/helper"
-    in_tree "$out/helper" "make -s -C /lib/modules/$kernel/build M=/mnt W=1 modules" 2>&1 | tee "$out/helper.log"
-    if grep -q 'warning:' "$out/helper.log"; then
-        echo "lab: the kernel helper compiles with warnings (above)" >&2
-        exit 1
-    fi
-    find "$out/helper" -name '*zcopy.ko' -exec cp {} "$out/payload/xen-zcopy.ko" \;
-    [ -e "$out/payload/xen-zcopy.ko" ] || { echo "lab: the kernel helper's build made no module" >&2; exit 1; }
-    if [ -e "$out/helper/tests/Makefile" ]; then
-        in_tree "$out/helper" "make -s -C /mnt/tests"
-        mkdir -p "$out/payload/helper-tests"
-        find "$out/helper/tests" -maxdepth 1 -type f -perm /111 -exec cp {} "$out/payload/helper-tests/" \;
-    fi
+    in_tree "$out/helper" "cd /mnt && make -s clean KDIR=/lib/modules/$kernel/build && \
+        make -s -j2 modules selftest STRICT=1 KDIR=/lib/modules/$kernel/build"
+    cp "$out/helper/xen-zcopy.ko" "$out/payload/xen-zcopy.ko"
+    cp "$out/helper/tests/selftest" "$out/payload/helper-selftest"
     echo "$sum $tree" >"$out/helper.sum"
 }
 
 if [ -d kernel-helper ]; then build_helper; fi
 
-# The product, as the build left it. Scenarios that need it fail by name when it is not there.
+# Scenarios that need the compositor fail by name when it was not built.
 rm -f "$out/payload/grantway"
-if [ -x target/release/grantway ]; then cp target/release/grantway "$out/payload/grantway"; fi
+if [ -x "${GRANTWAY:-}" ]; then cp "$GRANTWAY" "$out/payload/grantway"; fi
 
 say "making the boot files"
 # The guests' program lies beside the runner.

@@ -17,7 +17,7 @@ cache=${GRANTWAY_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/grantway-lab}
 
 packages=(
     # An init's tools, and what the module build needs.
-    kmod udev procps gcc make strace
+    kmod udev procps gcc libc6-dev make strace
     # Xen: its tools, the hypervisor.
     xen-utils-4.20 xen-hypervisor-4.20-amd64
     # The libraries of the compositor.

@@ -5,6 +5,8 @@
 use grantway::backend::headless::{Headless, RendererKind};
 use grantway::backend::{Commit, ImportPath, Imported, OutputId, PixelLayout, Presentation};
 
+use grantway::scene::element::{Content, Rect};
+
 use crate::support::{GuestMemory, code, events, frame, headless, noise, output, pixel, rect, settle, shown};
 
 const FORMATS: [(&str, u32); 9] = [
@@ -33,11 +35,14 @@ const fn tolerance(format: &str, path: ImportPath) -> u8 {
 }
 
 /// `bits` of `word` from `shift` on, widened to 8 bits by writing them again and again.
-fn field(word: u32, shift: u32, bits: usize) -> u8 {
-    let digits = format!("{word:032b}");
-    let end = 32 - usize::try_from(shift).unwrap();
-    let widened: String = digits[end - bits..end].chars().cycle().take(8).collect();
-    u8::from_str_radix(&widened, 2).unwrap()
+fn field(word: u32, shift: u32, bits: u32) -> u8 {
+    let value = (word >> shift) & ((1 << bits) - 1);
+    let (mut written, mut digits) = (value, bits);
+    while digits < 8 {
+        written = written << bits | value;
+        digits += bits;
+    }
+    u8::try_from(written >> (digits - 8)).unwrap()
 }
 
 /// BT.601, limited range.
@@ -57,7 +62,7 @@ fn reference(bytes: &[u8], layout: &PixelLayout, format: &str, x: u32, y: u32) -
         let at = index(x * size);
         line[at..at + index(size)].iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
     };
-    let three = |word, red, green, blue, bits: [usize; 3]| {
+    let three = |word, red, green, blue, bits: [u32; 3]| {
         [field(word, red, bits[0]), field(word, green, bits[1]), field(word, blue, bits[2])]
     };
     match format {
@@ -200,6 +205,42 @@ fn pixman_samples_a_descriptor_in_place_too() {
     let guest = GuestMemory::descriptor(case.bytes());
     let imported = case.run(&mut backend, output, &guest);
     assert_eq!((imported.path, backend.bytes_copied(imported.id)), (ImportPath::InPlace, 0));
+}
+
+/// Of a large picture only what is shown is read; two parts of it in one frame don't disturb each other.
+#[test]
+fn a_copy_reads_the_shown_part_alone() {
+    for (format, bits) in FORMATS {
+        let layout = PixelLayout { width: 99, height: 40, fourcc: code(format), pitch: 99 * bits / 8, offset: 3 };
+        let case = Case { format, layout };
+        let bytes = noise(bits, case.bytes());
+        let guest = GuestMemory::mapped(case.bytes());
+        guest.write(&bytes);
+        let mut backend = headless(RendererKind::Gl, &[(60, 30)]);
+        let output = backend.outputs()[0].id;
+        let imported = backend.import(guest.memory.clone(), layout).unwrap();
+        let parts = [(rect(7, 5, 20, 10), (1, 2)), (rect(10, 20, 89, 20), (30, 2))];
+        let contents = parts.iter().zip(1..).map(|((source, (x, y)), id)| {
+            let content = Content::Buffer { buffer: imported.id, source: *source, version: 1 };
+            (id, Rect { x: *x, y: *y, ..*source }, content)
+        });
+        assert_eq!(backend.commit(output, &frame(contents.collect())), Commit::Submitted);
+        let picture = backend.screenshot(output).unwrap();
+        for (source, (left, top)) in parts {
+            for (x, y) in (0..source.width.min(60 - left)).flat_map(|x| (0..source.height).map(move |y| (x, y))) {
+                let is = pixel(&picture, (left + x).cast_unsigned(), (top + y).cast_unsigned());
+                let (column, line) = ((source.x + x).cast_unsigned(), (source.y + y).cast_unsigned());
+                let meant = reference(&bytes, &layout, format, column, line);
+                let near =
+                    is.iter().zip(meant).all(|(is, meant)| is.abs_diff(meant) <= tolerance(format, imported.path));
+                assert!(near, "{format} at {column},{line}: {is:?}, meant {meant:?}");
+            }
+        }
+        // From the even column before the part on, and to the end of the line at most.
+        let pairs = if format == "YUYV" { 22 } else { 21 };
+        let read = pairs * bits / 8 * 10 + 89 * bits / 8 * 20;
+        assert_eq!(backend.bytes_copied(imported.id), u64::from(read), "{format}");
+    }
 }
 
 #[test]

@@ -175,8 +175,23 @@ mod tests {
     #[test]
     fn nonsense_is_refused_with_the_text() {
         for text in [
-            "", "on", "Off", "800", "800x", "x600", "0x600", "800x0", "800x600@", "800x600@0", "800x600@60.",
-            "800x600@60.1234", "800x600@-60", "+800x600", "70000x600", "800x600@4294968", "800x600@60x",
+            "",
+            "on",
+            "Off",
+            "800",
+            "800x",
+            "x600",
+            "0x600",
+            "800x0",
+            "800x600@",
+            "800x600@0",
+            "800x600@60.",
+            "800x600@60.1234",
+            "800x600@-60",
+            "+800x600",
+            "70000x600",
+            "800x600@4294968",
+            "800x600@60x",
         ] {
             let refused = text.parse::<OutputSetting>().unwrap_err();
             assert!(refused.to_string().contains(&format!("\"{text}\"")), "{refused}");

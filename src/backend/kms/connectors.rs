@@ -47,7 +47,9 @@ fn scan_one(
     let mut crtcs = Vec::new();
     for &encoder in info.encoders() {
         let possible = device.get_encoder(encoder)?.possible_crtcs();
-        crtcs.extend(resources.filter_crtcs(possible).into_iter().filter(|crtc| !crtcs.contains(crtc)).collect::<Vec<_>>());
+        crtcs.extend(
+            resources.filter_crtcs(possible).into_iter().filter(|crtc| !crtcs.contains(crtc)).collect::<Vec<_>>(),
+        );
     }
     let name = connector_name(info.interface().as_str(), info.interface_id());
     Ok(Some(Connected { handle, name, modes: info.modes().to_vec(), crtcs }))
@@ -78,7 +80,7 @@ pub(super) fn assign<C: Copy + PartialEq>(candidates: &[Vec<C>], taken: &[C]) ->
     (0..candidates.len()).map(of).collect()
 }
 
-/// Claims a CRTC for a connector, where needed by moving those that hold one to another (augmenting path).
+/// Claims a CRTC for a connector: a free one, else one whose holder can move to another (augmenting path).
 fn claim<C: Copy + PartialEq>(
     candidates: &[Vec<C>],
     taken: &[C],
@@ -86,18 +88,20 @@ fn claim<C: Copy + PartialEq>(
     owners: &mut Vec<(C, usize)>,
     tried: &mut Vec<C>,
 ) -> bool {
-    for &crtc in candidates.get(connector).into_iter().flatten() {
-        if taken.contains(&crtc) || tried.contains(&crtc) {
+    let holder = |owners: &[(C, usize)], crtc| owners.iter().find(|(held, _)| *held == crtc).map(|(_, owner)| *owner);
+    let mut own: Vec<C> =
+        candidates.get(connector).into_iter().flatten().copied().filter(|crtc| !taken.contains(crtc)).collect();
+    own.sort_by_key(|crtc| holder(owners, *crtc).is_some());
+    for crtc in own {
+        if tried.contains(&crtc) {
             continue;
         }
         tried.push(crtc);
-        let holder = owners.iter().find(|(held, _)| *held == crtc).map(|(_, owner)| *owner);
-        if holder.is_some_and(|holder| !claim(candidates, taken, holder, owners, tried)) {
-            continue;
+        if holder(owners, crtc).is_none_or(|holder| claim(candidates, taken, holder, owners, tried)) {
+            owners.retain(|(held, owner)| *held != crtc && *owner != connector);
+            owners.push((crtc, connector));
+            return true;
         }
-        owners.retain(|(held, owner)| *held != crtc && *owner != connector);
-        owners.push((crtc, connector));
-        return true;
     }
     false
 }

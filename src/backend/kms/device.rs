@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use calloop::{LoopHandle, RegistrationToken};
 use nix::errno::Errno;
 use nix::libc::dev_t;
-use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmEvent, DrmEventMetadata};
+use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmError, DrmEvent, DrmEventMetadata};
 use smithay::reexports::drm::Device as _;
 use smithay::reexports::drm::control::crtc;
 use smithay::utils::DeviceFd;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::config::{KmsConfig, KmsError, RendererChoice};
 use super::connectors::{self, Connected};
@@ -52,8 +53,15 @@ impl Device {
             DrmDevice::new(fd, true).map_err(|error| refused(format!("{error}; is it a display device?")))?;
         let pipeline = pipeline::open(drm.device_fd(), renderer).map_err(refused)?;
         let token = listen(&drm, notifier, handle).map_err(refused)?;
-        let device =
-            Self { id: drm.device_id(), path: path.to_owned(), token, pipeline, outputs: Vec::new(), commit_errors: 0, drm };
+        let device = Self {
+            id: drm.device_id(),
+            path: path.to_owned(),
+            token,
+            pipeline,
+            outputs: Vec::new(),
+            commit_errors: 0,
+            drm,
+        };
         tracing::info!(
             device = %path.display(),
             driver = device.driver(),
@@ -65,16 +73,22 @@ impl Device {
     }
 
     fn driver(&self) -> String {
-        self.drm.get_driver().map_or_else(|_| "unknown".to_owned(), |driver| driver.name().to_string_lossy().into_owned())
+        self.drm
+            .get_driver()
+            .map_or_else(|_| "unknown".to_owned(), |driver| driver.name().to_string_lossy().into_owned())
     }
 
     /// Gives everything back: displays are switched off, or get back what they showed before us.
+    ///
+    /// Smithay logs an error when the state from before us can't be restored. That is no bug: its framebuffer
+    /// is often gone by now, and the kernel shows the console again when the descriptor is closed.
     pub(super) fn close(self, session: &mut Session, handle: &LoopHandle<'static, Inbox>) {
-        let Self { token, pipeline, drm, .. } = self;
+        let Self { path, token, pipeline, drm, .. } = self;
         handle.remove(token);
         let fd = drm.device_fd().device_fd();
         drop(pipeline);
-        drop(drm);
+        with_default(NoSubscriber::new(), || drop(drm));
+        tracing::info!(device = %path.display(), "display device closed");
         if let Ok(descriptor) = TryInto::<OwnedFd>::try_into(fd) {
             session.close_device(descriptor);
         }
@@ -131,7 +145,8 @@ impl Device {
         let changed = |output: &&mut Output| output.plan.connector == plan.connector && output.plan.mode != plan.mode;
         let Some(output) = self.outputs.iter_mut().find(changed) else { return };
         self.pipeline.remove(output.crtc);
-        events.extend(output.given_up(now));
+        output.flight.give_up(now);
+        events.extend(output.report(now));
         output.plan = plan.clone();
         let crtc = output.crtc;
         let info = output.info();
@@ -168,12 +183,12 @@ impl Device {
     /// Shows a frame; `None` when the output is not this device's.
     pub(super) fn commit(&mut self, id: OutputId, frame: &Frame, now: Time) -> Option<Commit> {
         let output = self.outputs.iter_mut().find(|output| output.id == id)?;
-        if output.is_pending() || !self.drm.is_active() {
+        if output.flight.is_busy() || !self.drm.is_active() {
             return Some(Commit::Skipped);
         }
         match self.pipeline.draw(output.crtc, frame) {
             Ok(Drawn::Submitted) => {
-                output.submitted(now);
+                output.flight.submitted(now);
                 Some(Commit::Submitted)
             }
             Ok(Drawn::NoDamage) => Some(Commit::NoDamage),
@@ -190,28 +205,28 @@ impl Device {
     }
 
     /// The kernel says that a frame is on the display.
-    pub(super) fn flipped(&mut self, crtc: crtc::Handle, metadata: Option<&DrmEventMetadata>, now: Time) -> Option<Event> {
-        let output = self.outputs.iter_mut().find(|output| output.crtc == crtc)?;
-        let event = output.flipped(metadata, now)?;
-        self.pipeline.shown(crtc);
-        Some(event)
+    pub(super) fn flipped(&mut self, crtc: crtc::Handle, metadata: Option<&DrmEventMetadata>, now: Time) {
+        let Some(output) = self.outputs.iter_mut().find(|output| output.crtc == crtc) else { return };
+        if output.flight.landed(metadata, output.frame_time(), now) {
+            self.pipeline.shown(crtc);
+        }
     }
 
-    /// Gives up frames that the kernel lost.
-    pub(super) fn expire(&mut self, now: Time, events: &mut Vec<Event>) {
+    /// Reports the frames that are on the display, and gives up those that the kernel lost.
+    pub(super) fn report(&mut self, now: Time, events: &mut Vec<Event>) {
         for output in &mut self.outputs {
-            if output.deadline().is_none_or(|deadline| now < deadline) {
-                continue;
+            if output.flight.is_lost(now) {
+                tracing::warn!(output = output.plan.name, "the kernel did not report a flip; going on without");
+                output.flight.give_up(now);
+                self.pipeline.shown(output.crtc);
+                self.pipeline.reset(output.crtc);
             }
-            tracing::warn!(output = output.plan.name, "the kernel did not report a flip; going on without");
-            events.extend(output.given_up(now));
-            self.pipeline.shown(output.crtc);
-            self.pipeline.reset(output.crtc);
+            events.extend(output.report(now));
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.outputs.iter().filter_map(Output::deadline).min()
+        self.outputs.iter().filter_map(|output| output.flight.deadline()).min()
     }
 
     /// Lets the hardware go, until [`Device::resume`].
@@ -225,10 +240,9 @@ impl Device {
             tracing::error!(device = %self.path.display(), %error, "the device did not come back");
         }
         for output in &mut self.outputs {
-            if let Some(event) = output.given_up(now) {
-                self.pipeline.shown(output.crtc);
-                events.push(event);
-            }
+            output.flight.give_up(now);
+            events.extend(output.report(now));
+            self.pipeline.shown(output.crtc);
             self.pipeline.reset(output.crtc);
         }
     }
@@ -251,7 +265,12 @@ impl OutputIds {
     }
 }
 
-fn add_display(drm: &mut DrmDevice, pipeline: &mut dyn Pipeline, plan: &Plan, crtc: crtc::Handle) -> Result<(), String> {
+fn add_display(
+    drm: &mut DrmDevice,
+    pipeline: &mut dyn Pipeline,
+    plan: &Plan,
+    crtc: crtc::Handle,
+) -> Result<(), String> {
     let surface = drm.create_surface(crtc, plan.mode, &[plan.connector]).map_err(|error| error.to_string())?;
     pipeline.add(surface)
 }
@@ -263,28 +282,34 @@ fn listen(
 ) -> Result<RegistrationToken, String> {
     let device = drm.device_id();
     handle
-        .insert_source(notifier, move |event, metadata, inbox| {
-            inbox.push(match event {
-                DrmEvent::VBlank(crtc) => Notice::Flip { device, crtc, metadata: metadata.take() },
-                DrmEvent::Error(error) => Notice::DeviceFailed { device, error: error.to_string() },
-            });
+        .insert_source(notifier, move |event, metadata, inbox| match event {
+            DrmEvent::VBlank(crtc) => inbox.push(Notice::Flip { device, crtc, metadata: metadata.take() }),
+            DrmEvent::Error(DrmError::Access(error)) if is_transient(&error.source) => {}
+            DrmEvent::Error(error) => inbox.push(Notice::DeviceFailed { device, error: error.to_string() }),
         })
         .map_err(|error| error.to_string())
 }
 
+fn is_transient(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
+}
+
 fn open_error(errno: Errno) -> String {
-    match errno {
-        Errno::ENOENT | Errno::ENODEV | Errno::ENXIO => "there is no such device; look into /dev/dri".to_owned(),
-        Errno::EACCES | Errno::EPERM => {
-            "permission denied: start as root, or use a session (seatd, or a login at a local console)".to_owned()
-        }
-        errno => errno.desc().to_owned(),
+    if [Errno::ENOENT, Errno::ENODEV, Errno::ENXIO].contains(&errno) {
+        return "there is no such device; look into /dev/dri".to_owned();
     }
+    if [Errno::EACCES, Errno::EPERM].contains(&errno) {
+        return "permission denied: start as root, or use a session (seatd, or a login at a local console)".to_owned();
+    }
+    errno.desc().to_owned()
 }
 
 fn master_error(error: &std::io::Error) -> String {
-    format!(
-        "another program drives this display ({error}): stop the other compositor or display server, or \
-         switch away from it"
-    )
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EBUSY | Errno::EACCES) => format!(
+            "another program drives it ({error}): stop the other compositor or display server, or switch away from it"
+        ),
+        Some(Errno::ENOTTY | Errno::EOPNOTSUPP) => "it is no display device; look into /dev/dri".to_owned(),
+        _ => error.to_string(),
+    }
 }

@@ -8,6 +8,7 @@ mod config;
 mod connectors;
 mod counter;
 mod device;
+mod flight;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
 mod mode;
@@ -65,7 +66,8 @@ impl Kms {
     /// # Errors
     /// See [`KmsError`]. A device that can't be used is passed over as long as there is another one.
     pub fn new(config: KmsConfig) -> Result<Self, KmsError> {
-        let system = |what| move |error: calloop::Error| KmsError::System { what, source: std::io::Error::other(error) };
+        let system =
+            |what| move |error: calloop::Error| KmsError::System { what, source: std::io::Error::other(error) };
         let mut event_loop = EventLoop::try_new().map_err(system("the event loop of the displays"))?;
         let mut inbox = Inbox::new();
         let session = Session::open(config.session, &mut event_loop, &mut inbox)?;
@@ -125,21 +127,20 @@ impl Kms {
     fn handle(&mut self, notice: Notice, now: Time) {
         match notice {
             Notice::Flip { device, crtc, metadata } => {
-                let event = self.device(device).and_then(|device| device.flipped(crtc, metadata.as_ref(), now));
-                self.events.extend(event);
+                if let Some(device) = self.devices.iter_mut().find(|opened| opened.id == device) {
+                    device.flipped(crtc, metadata.as_ref(), now);
+                }
             }
             Notice::DeviceFailed { device, error } => {
-                tracing::error!(device, error, "a display device failed");
+                tracing::error!(device, error, "a display device failed and is given up");
+                // Else its descriptor would wake us for ever.
+                self.removed(device);
             }
             Notice::Added(path) => self.added(&path),
             Notice::Changed(id) => self.rescan(id, now),
             Notice::Removed(id) => self.removed(id),
             Notice::Paused(paused) => self.set_paused(paused, now),
         }
-    }
-
-    fn device(&mut self, id: dev_t) -> Option<&mut Device> {
-        self.devices.iter_mut().find(|device| device.id == id)
     }
 
     fn added(&mut self, path: &PathBuf) {
@@ -270,7 +271,7 @@ impl Presentation for Kms {
             self.handle(notice, now);
         }
         for device in &mut self.devices {
-            device.expire(now, &mut self.events);
+            device.report(now, &mut self.events);
         }
     }
 

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! One display: its name and mode, and the frame that is on its way to it.
+//! One display: its name, its mode, and what it shows next.
 
 use std::time::Duration;
 
-use smithay::backend::drm::{DrmEventMetadata, DrmEventTime};
 use smithay::reexports::drm::control::{Mode, connector, crtc};
 
 use super::config::OutputSetting;
 use super::connectors::Connected;
-use super::counter::FrameCounter;
+use super::flight::{Flight, Shown};
 use super::mode::{self, ModeInfo};
 use crate::backend::{Event, OutputId, OutputInfo};
 use crate::time::Time;
-
-/// After this long a frame counts as shown although the kernel doesn't say so: a driver that loses an event
-/// must not stop the guests. Emulated displays take more than a second at their worst.
-pub(super) const FLIP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How an output is driven.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +50,12 @@ pub(super) struct Output {
     pub(super) id: OutputId,
     pub(super) plan: Plan,
     pub(super) crtc: crtc::Handle,
-    /// When the frame that is on its way was handed over.
-    pending: Option<Time>,
-    counter: FrameCounter,
+    pub(super) flight: Flight,
 }
 
 impl Output {
     pub(super) fn new(id: OutputId, plan: Plan, crtc: crtc::Handle) -> Self {
-        Self { id, plan, crtc, pending: None, counter: FrameCounter::default() }
+        Self { id, plan, crtc, flight: Flight::default() }
     }
 
     pub(super) fn info(&self) -> OutputInfo {
@@ -76,70 +69,14 @@ impl Output {
         }
     }
 
-    pub(super) const fn is_pending(&self) -> bool {
-        self.pending.is_some()
+    /// Time between two frames.
+    pub(super) fn frame_time(&self) -> Duration {
+        ModeInfo::of(&self.plan.mode).frame_time()
     }
 
-    pub(super) const fn submitted(&mut self, now: Time) {
-        self.pending = Some(now);
-    }
-
-    /// When the frame on its way counts as lost.
-    pub(super) fn deadline(&self) -> Option<Time> {
-        self.pending.map(|since| since + FLIP_TIMEOUT)
-    }
-
-    /// The kernel says that a frame is on the display; none if none was on its way.
-    pub(super) fn flipped(&mut self, metadata: Option<&DrmEventMetadata>, now: Time) -> Option<Event> {
-        self.pending.take()?;
-        let sequence = match metadata {
-            Some(metadata) => self.counter.advance(metadata.sequence),
-            None => self.counter.advance_unseen(),
-        };
-        Some(Event::Presented { output: self.id, sequence, time: flip_time(metadata, now) })
-    }
-
-    /// Nobody will say any more that the frame on its way is on the display.
-    pub(super) fn given_up(&mut self, now: Time) -> Option<Event> {
-        self.flipped(None, now)
-    }
-}
-
-/// The kernel's time, on the monotonic clock. A driver without it, or one that says 0, is not believed.
-fn flip_time(metadata: Option<&DrmEventMetadata>, now: Time) -> Time {
-    match metadata.map(|metadata| metadata.time) {
-        Some(DrmEventTime::Monotonic(time)) if !time.is_zero() => time.min(now),
-        Some(DrmEventTime::Monotonic(_) | DrmEventTime::Realtime(_)) | None => now,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use super::*;
-
-    const NOW: Time = Duration::from_secs(100);
-
-    fn metadata(time: DrmEventTime) -> DrmEventMetadata {
-        DrmEventMetadata { time, sequence: 9 }
-    }
-
-    #[test]
-    fn the_kernels_monotonic_time_is_taken() {
-        let time = Duration::from_secs(99);
-        assert_eq!(flip_time(Some(&metadata(DrmEventTime::Monotonic(time))), NOW), time);
-    }
-
-    #[test]
-    fn times_of_other_clocks_and_of_the_future_are_not_believed() {
-        for time in [
-            DrmEventTime::Monotonic(Duration::ZERO),
-            DrmEventTime::Monotonic(Duration::from_secs(101)),
-            DrmEventTime::Realtime(SystemTime::now()),
-        ] {
-            assert_eq!(flip_time(Some(&metadata(time)), NOW), NOW);
-        }
-        assert_eq!(flip_time(None, NOW), NOW);
+    /// The frame that is on the display, if that is to be said now.
+    pub(super) fn report(&mut self, now: Time) -> Option<Event> {
+        let Shown { sequence, time } = self.flight.report(now)?;
+        Some(Event::Presented { output: self.id, sequence, time })
     }
 }

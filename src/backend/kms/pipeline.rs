@@ -12,7 +12,7 @@ use smithay::backend::allocator::dumb::{DumbAllocator, DumbBuffer};
 use smithay::backend::allocator::format::FormatSet;
 use smithay::backend::allocator::gbm::{GbmAllocator, GbmBuffer, GbmBufferFlags, GbmConvertError, GbmDevice};
 use smithay::backend::allocator::{Allocator, Buffer, Fourcc};
-use smithay::backend::drm::compositor::{DrmCompositor, FrameFlags, PrimaryPlaneElement};
+use smithay::backend::drm::compositor::{DrmCompositor, FrameError, FrameFlags, PrimaryPlaneElement};
 use smithay::backend::drm::dumb::DumbFramebuffer;
 use smithay::backend::drm::exporter::gbm::GbmFramebufferExporter;
 use smithay::backend::drm::exporter::{self, ExportFramebuffer};
@@ -212,19 +212,24 @@ where
             scale: Scale::from(1.0),
             transform: Transform::Normal,
         };
+        // Smithay tells of the last format only, so none that is hopeless may be among them.
+        let formats = scanout_formats(&surface);
+        if formats.is_empty() {
+            return Err("its driver scans out none of the usual formats (XRGB8888 or alike, RGB565)".to_owned());
+        }
         let compositor = DrmCompositor::new(
             mode,
             surface,
             None,
             self.buffers.allocator(),
             self.buffers.exporter(),
-            SCANOUT_FORMATS,
+            formats,
             self.formats.iter().copied(),
             // No picture of ours is on the cursor plane.
             (0, 0).into(),
             None,
         )
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| refusal(&error))?;
         self.displays.insert(crtc, Display { compositor, gallery: Gallery::default(), last: None });
         Ok(())
     }
@@ -287,7 +292,8 @@ where
     fn reset(&mut self, crtc: crtc::Handle) {
         let Some(display) = self.displays.get_mut(&crtc) else { return };
         if let Err(error) = display.compositor.reset_state() {
-            tracing::warn!(%error, "a display's state could not be read");
+            // The device is going away, or the session; what failed before was logged.
+            tracing::debug!(%error, "a display's state could not be read");
         }
         // Else the frame that failed would count as drawn, and an equal one as no change.
         display.compositor.reset_buffer_ages();
@@ -300,4 +306,21 @@ where
         let target = renderer.bind(&mut last).map_err(|error| format!("the picture can't be read back: {error}"))?;
         read_back(renderer, &target)
     }
+}
+
+fn scanout_formats(surface: &DrmSurface) -> Vec<Fourcc> {
+    let plane = &surface.plane_info().formats;
+    SCANOUT_FORMATS.into_iter().filter(|format| plane.iter().any(|listed| listed.code == *format)).collect()
+}
+
+fn refusal<A, E, F>(error: &FrameError<A, E, F>) -> String
+where
+    A: Error + Send + Sync + 'static,
+    E: Error + Send + Sync + 'static,
+    F: Error + Send + Sync + 'static,
+{
+    if matches!(error, FrameError::AsDmabufError(_)) {
+        return format!("{error}: its driver can't share its buffers, which drawing needs; a newer kernel's may");
+    }
+    error.to_string()
 }

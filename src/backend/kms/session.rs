@@ -124,9 +124,7 @@ fn open_seat(event_loop: &mut EventLoop<'static, Inbox>, inbox: &mut Inbox) -> R
         })
         .map_err(|error| KmsError::NoSession(error.to_string()))?;
     if !session.is_active() {
-        event_loop
-            .dispatch(ACTIVATION, inbox)
-            .map_err(|error| KmsError::NoSession(error.to_string()))?;
+        event_loop.dispatch(ACTIVATION, inbox).map_err(|error| KmsError::NoSession(error.to_string()))?;
         // What happened before the start is no news.
         inbox.clear();
     }

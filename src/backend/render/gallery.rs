@@ -9,10 +9,10 @@ use smithay::backend::allocator::Fourcc;
 use smithay::backend::renderer::Color32F;
 use smithay::backend::renderer::element::Id;
 use smithay::backend::renderer::utils::CommitCounter;
-use smithay::utils::{Buffer as BufferCoords, Physical, Rectangle};
+use smithay::utils::{Buffer as BufferCoords, Physical, Rectangle, Size};
 
 use super::element::{Paint, PaintElement};
-use super::{PaintRenderer, Painter};
+use super::{PaintRenderer, Painter, Ready};
 use crate::scene::element::{BufferId, Color, Content, Element, ElementId, Frame, Pixmap, Rect};
 
 /// The elements of one output. `T` is the renderer's texture type.
@@ -104,7 +104,8 @@ impl<T: Clone> Exhibit<T> {
                     self.pixmap = own(painter, pixmap);
                 }
                 let (texture, opaque) = self.pixmap.clone()?;
-                let size = super::Size::from((i32::try_from(pixmap.width).ok()?, i32::try_from(pixmap.height).ok()?));
+                let size: Size<i32, BufferCoords> =
+                    (i32::try_from(pixmap.width).ok()?, i32::try_from(pixmap.height).ok()?).into();
                 let source = Rectangle::from_size(size.to_f64());
                 Some((Paint::Texture { texture, source, opaque, storage: None, _memory: None }, target))
             }
@@ -118,17 +119,20 @@ fn guest<R: PaintRenderer>(
     source: Rect,
     version: u64,
 ) -> Option<(Paint<R::TextureId>, Rect)> {
-    let guest = painter.texture(buffer, version)?;
-    let size = super::size(&guest.layout)?;
-    let source = source.intersection(&Rect { x: 0, y: 0, width: size.w, height: size.h })?;
-    let part: Rectangle<i32, BufferCoords> =
-        Rectangle::new((source.x, source.y).into(), (source.width, source.height).into());
+    let (memory, layout) = painter.source(buffer)?;
+    let (width, height) = (i32::try_from(layout.width).ok()?, i32::try_from(layout.height).ok()?);
+    let memory = Rc::clone(memory);
+    let source = source.intersection(&Rect { x: 0, y: 0, width, height })?;
+    let Ready { texture, origin } = painter.texture(buffer, source, version)?;
+    let corner = (source.x - origin.0, source.y - origin.1);
+    let part: Rectangle<i32, BufferCoords> = Rectangle::new(corner.into(), (source.width, source.height).into());
     let paint = Paint::Texture {
-        texture: guest.texture.clone()?,
+        texture,
         source: part.to_f64(),
         opaque: true,
-        storage: guest.storage.clone(),
-        _memory: Some(Rc::clone(&guest.memory)),
+        // A plane counts from the buffer's corner, as the texture has to: it may show the one or the other.
+        storage: painter.storage(buffer).filter(|_| origin == (0, 0)),
+        _memory: Some(memory),
     };
     Some((paint, source))
 }

@@ -27,6 +27,9 @@ impl PaintRenderer for GlesRenderer {
         let Some(fd) = memory.dmabuf() else {
             return Err("there is no dma-buf to hand to the GPU, only mapped pages".to_owned());
         };
+        if format.ends_amid_pair(layout.width) {
+            return Err(format!("GL drivers misread an odd number of {} pixels: {}", format.name, layout.width));
+        }
         let modifier = self.modifier(format)?;
         let dmabuf = describe(fd, layout, format, modifier)?;
         let texture = self.import_dmabuf(&dmabuf, None).map_err(|error| {

@@ -9,6 +9,7 @@ pub mod gles;
 #[allow(unsafe_code, reason = "makes pixman images over guest pages")]
 mod pixman;
 
+mod copy;
 mod element;
 mod gallery;
 
@@ -20,17 +21,15 @@ use smithay::backend::allocator::Fourcc;
 use smithay::backend::allocator::dmabuf::Dmabuf;
 use smithay::backend::renderer::utils::Buffer;
 use smithay::backend::renderer::{ExportMem, ImportMem, Texture, TextureFilter};
-use smithay::utils::{Buffer as BufferCoords, Rectangle, Size};
+use smithay::utils::Rectangle;
 
+use self::copy::{Copied, Staging};
 pub use self::element::PaintElement;
 pub use self::gallery::{Gallery, color32};
 use super::format::{self, Format};
 use super::{ImportPath, ImportRefused, PixelLayout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Pixmap};
-
-/// What a copied guest buffer, and nothing else, is stored in.
-const COPIED: Fourcc = Fourcc::Xrgb8888;
+use crate::scene::element::{BufferId, Pixmap, Rect};
 
 /// A renderer that may sample guest memory where it lies.
 pub trait PaintRenderer: ImportMem<TextureId: Clone + 'static> {
@@ -66,28 +65,33 @@ pub struct Shared<T> {
 /// memory last.
 #[derive(Debug)]
 struct GuestBuffer<T> {
-    texture: Option<T>,
+    access: Access<T>,
     storage: Option<Buffer>,
-    copy: Option<CopyState>,
     _dmabuf: Option<Dmabuf>,
     layout: PixelLayout,
     memory: Rc<BufferMemory>,
 }
 
-/// The state of a buffer that is copied.
+/// How a guest buffer's pixels are reached.
 #[derive(Debug)]
-struct CopyState {
-    format: &'static Format,
-    version: Option<u64>,
-    bytes: u64,
+enum Access<T> {
+    Shared(T),
+    Copied(Copied<T>),
+}
+
+/// A texture that shows (at least) the wanted part of a buffer.
+#[derive(Debug)]
+struct Ready<T> {
+    texture: T,
+    /// Where the texture's first pixel is in the buffer.
+    origin: (i32, i32),
 }
 
 /// A renderer with the guests' buffers.
 pub struct Painter<R: PaintRenderer> {
     renderer: R,
     buffers: HashMap<BufferId, GuestBuffer<R::TextureId>>,
-    line: Vec<u8>,
-    staging: Vec<u8>,
+    staging: Staging,
 }
 
 impl<R: PaintRenderer> fmt::Debug for Painter<R> {
@@ -106,8 +110,8 @@ impl<R: PaintRenderer> Painter<R> {
     /// A sentence for the user, when it can't draw pixel by pixel.
     pub fn new(mut renderer: R) -> Result<Self, String> {
         renderer.upscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
-        renderer.downscale_filter(TextureFilter::Linear).map_err(|error| error.to_string())?;
-        Ok(Self { renderer, buffers: HashMap::new(), line: Vec::new(), staging: Vec::new() })
+        renderer.downscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
+        Ok(Self { renderer, buffers: HashMap::new(), staging: Staging::default() })
     }
 
     /// The renderer.
@@ -128,19 +132,14 @@ impl<R: PaintRenderer> Painter<R> {
         let format = format::find(layout.fourcc)
             .ok_or_else(|| ImportRefused(format!("format {} is none of those shown", format::name(layout.fourcc))))?;
         format.check(&layout, memory.len()).map_err(ImportRefused)?;
-        let (buffer, path, reason) = match self.renderer.share(&memory, &layout, format) {
-            Ok(Shared { texture, path, reason, dmabuf }) => (
-                GuestBuffer { texture: Some(texture), storage: None, copy: None, _dmabuf: dmabuf, layout, memory },
-                path,
-                reason,
-            ),
+        let (access, dmabuf, path, reason) = match self.renderer.share(&memory, &layout, format) {
+            Ok(Shared { texture, path, reason, dmabuf }) => (Access::Shared(texture), dmabuf, path, reason),
             Err(reason) => {
                 memory.pages().map_err(|error| ImportRefused(format!("{reason}; nor can the CPU read it: {error}")))?;
-                let copy = Some(CopyState { format, version: None, bytes: 0 });
-                let buffer = GuestBuffer { texture: None, storage: None, copy, _dmabuf: None, layout, memory };
-                (buffer, ImportPath::Copy, reason)
+                (Access::Copied(Copied::new(format)), None, ImportPath::Copy, reason)
             }
         };
+        let buffer = GuestBuffer { access, storage: None, _dmabuf: dmabuf, layout, memory };
         self.buffers.insert(id, buffer);
         Ok((path, reason))
     }
@@ -179,66 +178,27 @@ impl<R: PaintRenderer> Painter<R> {
     /// Bytes copied of the buffer's pixels so far.
     #[must_use]
     pub fn bytes_copied(&self, id: BufferId) -> u64 {
-        self.buffers.get(&id).and_then(|buffer| buffer.copy.as_ref()).map_or(0, |copy| copy.bytes)
-    }
-
-    /// The buffer's texture as of `version`, copied first where it has to be; `None` if it is not known or
-    /// can't be read.
-    fn texture(&mut self, id: BufferId, version: u64) -> Option<&GuestBuffer<R::TextureId>> {
-        let buffer = self.buffers.get_mut(&id)?;
-        if let Some(copy) = buffer.copy.as_mut().filter(|copy| copy.version != Some(version)) {
-            let bytes = stage(&buffer.memory, &buffer.layout, copy.format, &mut self.line, &mut self.staging)
-                .map_err(|error| tracing::error!(%error, ?id, "a guest's buffer could not be read"))
-                .ok()?;
-            upload(&mut self.renderer, &mut buffer.texture, &self.staging, size(&buffer.layout)?)
-                .map_err(|error| tracing::error!(%error, ?id, "a guest's buffer could not be uploaded"))
-                .ok()?;
-            copy.version = Some(version);
-            copy.bytes += bytes;
+        match self.buffers.get(&id).map(|buffer| &buffer.access) {
+            Some(Access::Copied(copied)) => copied.bytes(),
+            Some(Access::Shared(_)) | None => 0,
         }
-        Some(buffer)
     }
-}
 
-fn size(layout: &PixelLayout) -> Option<Size<i32, BufferCoords>> {
-    Some((i32::try_from(layout.width).ok()?, i32::try_from(layout.height).ok()?).into())
-}
-
-/// Converts the guest's picture into `staging`, line by line, and says how many bytes of it were read.
-fn stage(
-    memory: &BufferMemory,
-    layout: &PixelLayout,
-    format: &Format,
-    line: &mut Vec<u8>,
-    staging: &mut Vec<u8>,
-) -> Result<u64, String> {
-    let number = |value: u32| usize::try_from(value).map_err(|error| error.to_string());
-    let (pitch, offset) = (number(layout.pitch)?, number(layout.offset)?);
-    let width = number(layout.width)?;
-    line.resize(number(format.line_bytes(layout.width, layout.pitch))?, 0);
-    staging.resize(width * number(layout.height)? * 4, 0);
-    let pages = memory.pages().map_err(|error| error.to_string())?;
-    let mut bytes = 0;
-    for (index, to) in staging.chunks_exact_mut(width * 4).enumerate() {
-        pages.read(offset + index * pitch, line).map_err(|error| error.to_string())?;
-        format.convert_line(line, to);
-        bytes += u64::from(format.line_bytes(layout.width, layout.pitch));
-    }
-    Ok(bytes)
-}
-
-fn upload<R: PaintRenderer>(
-    renderer: &mut R,
-    texture: &mut Option<R::TextureId>,
-    pixels: &[u8],
-    size: Size<i32, BufferCoords>,
-) -> Result<(), R::Error> {
-    match texture {
-        Some(texture) => renderer.update_memory(texture, pixels, Rectangle::from_size(size)),
-        None => {
-            *texture = Some(renderer.import_memory(pixels, COPIED, size, false)?);
-            Ok(())
+    /// A texture that shows a part of the buffer as of `version`, copied first where it has to be; `None`
+    /// if it can't be read. The part has to lie within the buffer.
+    fn texture(&mut self, id: BufferId, part: Rect, version: u64) -> Option<Ready<R::TextureId>> {
+        let GuestBuffer { access, memory, layout, .. } = self.buffers.get_mut(&id)?;
+        match access {
+            Access::Shared(texture) => Some(Ready { texture: texture.clone(), origin: (0, 0) }),
+            Access::Copied(copied) => copied
+                .ready(&mut self.renderer, &mut self.staging, memory, layout, part, version)
+                .map_err(|error| tracing::error!(%error, ?id, "a guest's buffer could not be copied"))
+                .ok(),
         }
+    }
+
+    fn storage(&self, id: BufferId) -> Option<Buffer> {
+        self.buffers.get(&id).and_then(|buffer| buffer.storage.clone())
     }
 }
 

@@ -116,6 +116,12 @@ impl Store {
         self.fired.clear();
     }
 
+    /// Whether [`Store::take_events`] would find something.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Whether [`Store::dispatch`] should be called when [`Store::poll_fd`] becomes writable.
     #[must_use]
     pub fn wants_write(&self) -> bool {

@@ -89,6 +89,9 @@ same_picture() {
 # picture_differs ...: the same, for telling whether a picture has changed. True when it differs.
 picture_differs() { [ "$(request "compare $*")" != equal ]; }
 
+# test_picture NAME WIDTH HEIGHT SEED: the picture that `lab-guest show` draws, as NAME.png.
+test_picture() { request "pattern $RESULTS/$1.png $2 $3 $4"; }
+
 # one_colour PICTURE X Y WIDTH HEIGHT: prints the rectangle's colour as rrggbb; fails unless it is one.
 one_colour() { request "colour $*"; }
 
@@ -181,7 +184,7 @@ msg() { "$GRANTWAY" msg --socket "$SOCKET" "$@"; }
 
 # start_grantway [ARGUMENT...]: as root without a seat, on the emulated display; returns when it answers.
 start_grantway() {
-    [ -x "$GRANTWAY" ] || fail "the compositor was not built (target/release/grantway)"
+    [ -x "$GRANTWAY" ] || fail "the compositor was not built: it is looked for in the runner's folder of target/"
     rm -f "$SOCKET"
     RUST_BACKTRACE=1 "$GRANTWAY" --backend kms --session none --socket "$SOCKET" "$@" \
         >>"$RESULTS/grantway.log" 2>&1 </dev/null &
@@ -216,6 +219,23 @@ window() { guest_status "$1" ".connectors[$2].window | \"\\(.x) \\(.y) \\(.width
 
 # no_zombies: whether no dead domain is held any more by pages that somebody still maps.
 no_zombies() { ! xl list | awk 'NR > 1 && $5 ~ /d/ { found = 1 } END { exit !found }'; }
+
+# await_picture WHAT "X Y WIDTH HEIGHT" REFERENCE [as-RG16]: takes screendumps until the rectangle of the
+# display equals the reference (a file in RESULTS); fails with the last one's difference after a minute.
+await_picture() {
+    local what=$1 area=$2 reference=$3 how=${4:-} name end answer
+    name=$(tr -cs '[:alnum:]\n' - <<<"$what")
+    end=$((SECONDS + 60))
+    while true; do
+        screendump "$name" >/dev/null
+        answer=$(request "compare $RESULTS/$name.ppm $area $RESULTS/$reference $how")
+        if [ "$answer" = equal ]; then break; fi
+        # The emulated display shows a frame some time after it was committed.
+        [ "$SECONDS" -lt "$end" ] || fail "$what is not as $reference: $answer"
+        sleep 0.5
+    done
+    say "$what equals $reference, byte for byte"
+}
 
 # --- after a scenario ---
 

@@ -75,10 +75,12 @@ struct AddFb {
     fb_id: u32,
     width: u32,
     height: u32,
-    pitch: u32,
-    bpp: u32,
-    depth: u32,
-    handle: u32,
+    fourcc: u32,
+    flags: u32,
+    handles: [u32; 4],
+    pitches: [u32; 4],
+    offsets: [u32; 4],
+    modifiers: [u64; 4],
 }
 
 #[repr(C)]
@@ -114,7 +116,7 @@ struct MapDumb {
 nix::ioctl_readwrite!(get_resources, b'd', 0xa0, CardResources);
 nix::ioctl_readwrite!(set_crtc, b'd', 0xa2, SetCrtc);
 nix::ioctl_readwrite!(get_connector, b'd', 0xa7, GetConnector);
-nix::ioctl_readwrite!(add_fb, b'd', 0xae, AddFb);
+nix::ioctl_readwrite!(add_fb, b'd', 0xb8, AddFb);
 nix::ioctl_readwrite!(rm_fb, b'd', 0xaf, u32);
 nix::ioctl_readwrite!(page_flip, b'd', 0xb0, PageFlip);
 nix::ioctl_readwrite!(create_dumb, b'd', 0xb2, CreateDumb);
@@ -130,21 +132,71 @@ fn call(what: &str, result: nix::Result<i32>) -> Result<()> {
     result.map(|_| ()).map_err(|error| format!("{what}: {error}"))
 }
 
-/// A card, with its first connector at that connector's first mode.
+/// A card and its connectors.
 pub(crate) struct Card {
     file: File,
+    pub(crate) heads: Vec<Head>,
+}
+
+/// A connector at its first mode, with the CRTC of the same place in the card's list: `drm_xen_front` has
+/// one for each.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
     crtc: u32,
     connector: u32,
     mode: ModeInfo,
 }
 
-/// A dumb buffer with its framebuffer, 32 bits a pixel, mapped. Destroyed by [`Card::destroy`], or with
-/// the process.
+/// A format of a buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct Format {
+    fourcc: u32,
+    bits: u32,
+}
+
+/// A dumb buffer with its framebuffer, mapped. Destroyed by [`Card::destroy`], or with the process.
 pub(crate) struct Buffer {
     fb: u32,
     handle: u32,
-    pixels: NonNull<u32>,
+    /// Pixels in a row of the picture.
+    pub(crate) width: usize,
+    pitch: usize,
+    format: Format,
+    pixels: NonNull<u8>,
     bytes: NonZeroUsize,
+}
+
+impl Format {
+    pub(crate) const XR24: Self = Self { fourcc: u32::from_le_bytes(*b"XR24"), bits: 32 };
+
+    /// A format by its four characters: one with 8 bits a channel in the order of XR24, or RG16.
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let bits = match name {
+            "XR24" | "AR24" => 32,
+            "RG16" => 16,
+            _ => return Err(format!("cannot draw in format {name}")),
+        };
+        let code = name.as_bytes().try_into().map_err(|_| format!("{name} is no format"))?;
+        Ok(Self { fourcc: u32::from_le_bytes(code), bits })
+    }
+
+    /// A colour 0xrrggbb, opaque, as the bytes of one pixel.
+    fn encode(self, colour: u32) -> ([u8; 4], usize) {
+        let [blue, green, red, _] = colour.to_le_bytes();
+        if self.bits == 16 {
+            let pixel = u16::from(red >> 3) << 11 | u16::from(green >> 2) << 5 | u16::from(blue >> 3);
+            let [low, high] = pixel.to_le_bytes();
+            return ([low, high, 0, 0], 2);
+        }
+        ([blue, green, red, 0xff], 4)
+    }
+}
+
+impl Head {
+    /// Width and height of its mode.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        (u32::from(self.mode.hdisplay), u32::from(self.mode.vdisplay))
+    }
 }
 
 impl Card {
@@ -159,18 +211,24 @@ impl Card {
         };
         // SAFETY: the arrays that the structure points to have the lengths that it gives, and live.
         call("the card's resources", unsafe { get_resources(file.as_raw_fd(), &raw mut resources) })?;
-        let (crtc, connector) = (crtcs[0], connectors[0]);
-        let mode = first_mode(&file, connector)?;
-        Ok(Self { file, crtc, connector, mode })
+        let mut heads = Vec::new();
+        for (crtc, connector) in crtcs.into_iter().zip(connectors).take(resources.count_connectors.min(8) as usize) {
+            heads.push(Head { crtc, connector, mode: first_mode(&file, connector)? });
+        }
+        if heads.is_empty() {
+            return Err("the card has no connector".into());
+        }
+        Ok(Self { file, heads })
     }
 
-    /// A new buffer of the mode's size.
-    pub(crate) fn buffer(&self) -> Result<Buffer> {
-        let (width, height) = (u32::from(self.mode.hdisplay), u32::from(self.mode.vdisplay));
-        let mut dumb = CreateDumb { width, height, bpp: 32, ..CreateDumb::default() };
+    /// A new buffer of a head's size.
+    pub(crate) fn buffer(&self, head: &Head, format: Format) -> Result<Buffer> {
+        let (width, height) = head.size();
+        let mut dumb = CreateDumb { width, height, bpp: format.bits, ..CreateDumb::default() };
         // SAFETY: the kernel reads and writes the structure only.
         call("a dumb buffer", unsafe { create_dumb(self.file.as_raw_fd(), &raw mut dumb) })?;
-        let mut fb = AddFb { width, height, pitch: dumb.pitch, bpp: 32, depth: 24, handle: dumb.handle, fb_id: 0 };
+        let mut fb = AddFb { width, height, fourcc: format.fourcc, ..AddFb::default() };
+        (fb.handles[0], fb.pitches[0]) = (dumb.handle, dumb.pitch);
         // SAFETY: as above.
         call("a framebuffer", unsafe { add_fb(self.file.as_raw_fd(), &raw mut fb) })?;
         let mut map = MapDumb { handle: dumb.handle, ..MapDumb::default() };
@@ -182,19 +240,20 @@ impl Card {
         // SAFETY: a fresh mapping of `bytes` of the buffer, unmapped once, in `destroy`.
         let pixels = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, self.file.as_fd(), offset) }
             .map_err(|error| format!("the buffer's mapping: {error}"))?;
-        Ok(Buffer { fb: fb.fb_id, handle: dumb.handle, pixels: pixels.cast(), bytes })
+        let (width, pitch) = (width as usize, dumb.pitch as usize);
+        Ok(Buffer { fb: fb.fb_id, handle: dumb.handle, width, pitch, format, pixels: pixels.cast(), bytes })
     }
 
-    /// Sets the mode with the buffer on the screen.
-    pub(crate) fn show(&self, buffer: &Buffer) -> Result<()> {
-        let connector = self.connector;
+    /// Sets a head's mode with the buffer on the screen.
+    pub(crate) fn show(&self, head: &Head, buffer: &Buffer) -> Result<()> {
+        let connector = head.connector;
         let mut crtc = SetCrtc {
             connectors: (&raw const connector) as u64,
             count_connectors: 1,
-            crtc_id: self.crtc,
+            crtc_id: head.crtc,
             fb_id: buffer.fb,
             mode_valid: 1,
-            mode: self.mode,
+            mode: head.mode,
             ..SetCrtc::default()
         };
         // SAFETY: the one connector that the structure points to lives to the end of the call.
@@ -202,9 +261,9 @@ impl Card {
     }
 
     /// Asks for a flip to the buffer, whose event will carry `tag`.
-    pub(crate) fn flip(&self, buffer: &Buffer, tag: u64) -> Result<()> {
+    pub(crate) fn flip(&self, head: &Head, buffer: &Buffer, tag: u64) -> Result<()> {
         let mut flip = PageFlip {
-            crtc_id: self.crtc,
+            crtc_id: head.crtc,
             fb_id: buffer.fb,
             flags: PAGE_FLIP_EVENT,
             user_data: tag,
@@ -246,10 +305,20 @@ impl Card {
 impl Buffer {
     /// Every pixel in one colour, 0xrrggbb.
     pub(crate) fn fill(&mut self, colour: u32) {
-        let count = self.bytes.get() / 4;
-        // SAFETY: the mapping has `bytes` bytes, is aligned to pages, and only this process writes to it.
-        let pixels = unsafe { std::slice::from_raw_parts_mut(self.pixels.as_ptr(), count) };
-        pixels.fill(colour);
+        self.draw(|_, _| colour);
+    }
+
+    /// Draws the picture that a function of column and row gives, in colours 0xrrggbb.
+    pub(crate) fn draw(&mut self, colour: impl Fn(u32, u32) -> u32) {
+        let (width, pitch, format) = (self.width, self.pitch, self.format);
+        // SAFETY: the mapping has `bytes` bytes, and only this process writes to it.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(self.pixels.as_ptr(), self.bytes.get()) };
+        for (row, y) in bytes.chunks_exact_mut(pitch).zip(0..) {
+            for (pixel, x) in row.chunks_exact_mut(format.bits as usize / 8).take(width).zip(0..) {
+                let (value, length) = format.encode(colour(x, y));
+                pixel.copy_from_slice(&value[..length]);
+            }
+        }
     }
 }
 

@@ -4,15 +4,16 @@
 use std::time::Instant;
 
 use crate::Result;
-use crate::card::{Buffer, Card};
+use crate::card::{Buffer, Card, Format};
 
 /// Draws and flips `count` frames (`None`: for ever), waiting for each flip's event. Prints the count of
 /// events and how many came out of order.
 pub(crate) fn run(path: &str, count: Option<u32>) -> Result<()> {
     let card = Card::open(path)?;
-    let mut buffers = [card.buffer()?, card.buffer()?];
+    let head = card.heads[0];
+    let mut buffers = [card.buffer(&head, Format::XR24)?, card.buffer(&head, Format::XR24)?];
     buffers[0].fill(colour(0));
-    card.show(&buffers[0])?;
+    card.show(&head, &buffers[0])?;
     println!("lab: flipping");
     let start = Instant::now();
     let (mut events, mut disorder, mut longest) = (0_u32, 0_u32, 0_u128);
@@ -22,7 +23,7 @@ pub(crate) fn run(path: &str, count: Option<u32>) -> Result<()> {
         let next: &mut Buffer = &mut buffers[usize::from(frame % 2 == 1)];
         next.fill(colour(frame));
         let asked = Instant::now();
-        card.flip(next, u64::from(frame))?;
+        card.flip(&head, next, u64::from(frame))?;
         let answered = card.flip_event()?;
         longest = longest.max(asked.elapsed().as_millis());
         events = events.wrapping_add(1);

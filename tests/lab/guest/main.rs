@@ -12,6 +12,8 @@
 #[allow(unsafe_code, clippy::as_conversions)]
 mod card;
 mod flips;
+mod pattern;
+mod show;
 mod teardown;
 
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ type Result<T> = std::result::Result<T, String>;
 
 const USAGE: &str = "usage: lab-guest flips COUNT [CARD]     double-buffered flips, each frame in its own colour
        lab-guest flip-on [CARD]         the same without an end
+       lab-guest show FORMAT:SEED...    still pictures, one for each connector
        lab-guest destroy COUNT [CARD]   buffers destroyed while shown, each timed";
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         ["flips", count, rest @ ..] => number(count).and_then(|count| flips::run(path(rest), Some(count))),
         ["flip-on", rest @ ..] => flips::run(path(rest), None),
         ["destroy", count, rest @ ..] => number(count).and_then(|count| teardown::run(path(rest), count)),
+        ["show", pictures @ ..] if !pictures.is_empty() => show::run(path(&[]), pictures),
         _ => Err(USAGE.into()),
     };
     match done {

@@ -8,6 +8,8 @@
 #![allow(clippy::indexing_slicing, reason = "what it indexes is its own, and a bug may stop a test run")]
 
 mod boot;
+#[path = "../guest/pattern.rs"]
+mod pattern;
 mod picture;
 mod qemu;
 mod qmp;
@@ -15,9 +17,12 @@ mod report;
 mod requests;
 mod scenario;
 
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
+
+use nix::fcntl::{Flock, FlockArg};
 
 use boot::Lab;
 use report::Outcome;
@@ -81,6 +86,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let scenarios = if arguments.shell { Vec::new() } else { scenario::load(&arguments.scenarios)? };
     std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out.display()))?;
     let out = arguments.out.canonicalize().map_err(|error| format!("{}: {error}", arguments.out.display()))?;
+    let _turn = turn()?;
     let lab = prepare(&out)?;
     if arguments.shell {
         return lab.shell().map(|()| true);
@@ -90,14 +96,32 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(report::print(&outcomes))
 }
 
+/// One lab at a time on a machine: two would only take each other's time until limits run out.
+fn turn() -> Result<Flock<File>> {
+    let path = std::env::temp_dir().join("grantway-xen-lab.lock");
+    let open = || {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        file.map_err(|error| format!("{}: {error}", path.display()))
+    };
+    match Flock::lock(open()?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(lock),
+        Err(_) => {
+            println!("another lab runs on this machine: waiting for its end");
+            Flock::lock(open()?, FlockArg::LockExclusive).map_err(|(_, error)| format!("{}: {error}", path.display()))
+        }
+    }
+}
+
 /// Builds what a boot needs: the tree, the boot files, the helper.
 fn prepare(out: &Path) -> Result<Lab> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
     let kit = out.join("kit");
-    // cargo puts both examples into one folder.
+    // cargo puts both examples into one folder, and the program into the one above.
     let runner = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
+    let program = runner.ancestors().nth(2).map(|folder| folder.join("grantway")).unwrap_or_default();
     let status = Command::new("bash")
         .arg(scripts.join("prepare.sh"))
+        .env("GRANTWAY", program)
         .env("LAB_GUEST", runner.with_file_name("lab-guest"))
         .arg(&kit)
         .status()

@@ -36,6 +36,14 @@ impl Picture {
         picture.map_err(|error| format!("picture {}: {error}", path.display()))
     }
 
+    /// The test picture that the guests' program draws.
+    pub(crate) fn pattern(width: u32, height: u32, seed: u32) -> Self {
+        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| crate::pattern::colour(x, y, seed)));
+        let pixels = pixels.flat_map(|colour| colour.to_be_bytes().into_iter().skip(1)).collect();
+        let size = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
+        Self { width: size(width), height: size(height), pixels }
+    }
+
     /// Writes a PNG.
     pub(crate) fn write_png(&self, path: &Path) -> Result<()> {
         let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;

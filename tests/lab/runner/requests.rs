@@ -54,6 +54,11 @@ fn perform(share: &Path, qmp: &mut Qmp, request: &str) -> Result<String> {
         ("colour", [picture, x, y, width, height]) => {
             Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?.only_colour()
         }
+        ("pattern", [path, width, height, seed]) => {
+            let number = |text: &str| text.parse::<u32>().map_err(|_| format!("'{text}' is no number"));
+            let picture = Picture::pattern(number(width)?, number(height)?, number(seed)?);
+            picture.write_png(&inside(share, path)?).map(|()| String::new())
+        }
         ("input", _) => {
             let events: Value = serde_json::from_str(rest).map_err(|error| format!("the events: {error}"))?;
             qmp.execute("input-send-event", json!({ "events": events }))?;

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The card is unplugged when the display's side starts anew, and comes back.
+while true; do
+    connected_card 300 || say "no card"
+    lab-guest show XR24:9 &
+    while [ -e /dev/dri/card0 ]; do sleep 0.2; done
+    kill $!
+    wait
+    say "the card is gone"
+done

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+start_grantway
+create_guest alpha guest.sh 'alpha-a:640x480'
+await_guest 600 alpha "destroy-longest-us"
+expect "buffers destroyed" 50 "$(guest_value alpha destroyed)"
+median=$(guest_value alpha destroy-median-us)
+figure destroy-median-us "$median"
+figure destroy-p90-us "$(guest_value alpha destroy-p90-us)"
+figure destroy-longest-us "$(guest_value alpha destroy-longest-us)"
+[ "$median" -lt 100000 ] || fail "the median answer took $median microseconds, more than 100 ms"
+expect "frees pending" 0 "$(guest_status alpha '.frees_pending')"
+expect "grants held" 0 "$(guest_status alpha '.grants')"
+guest_kernel_clean alpha
+expect "requests refused" 0 "$(guest_status alpha '.requests_refused')"
+tell_guest alpha end now
+wait_for 120 "the guest's end" no_guest alpha
+stop_grantway

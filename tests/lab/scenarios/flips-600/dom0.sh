@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+start_grantway
+create_guest alpha guest.sh 'alpha-a:640x480'
+await_guest 300 alpha "flipping"
+# Each frame has one colour of its own: a picture with two is a tear. The compositor's own picture is
+# looked at, because the emulated display copies frames on its own, at any time.
+colours=
+for shot in 1 2 3 4 5 6 7 8; do
+    msg screenshot "$RESULTS/shot-$shot.png"
+    read -r x y width height <<<"$(window alpha 0)"
+    colours="$colours $(one_colour "$RESULTS/shot-$shot.png" "$x" "$y" "$width" "$height")"
+done
+say "colours seen: $colours"
+[ "$(tr ' ' '\n' <<<"$colours" | sort -u | wc -l)" -gt 3 ] || fail "the picture does not change: $colours"
+await_guest 1200 alpha "last-colour"
+expect "flips" 600 "$(guest_value alpha flips)"
+expect "events" 600 "$(guest_value alpha events)"
+expect "events out of order" 0 "$(guest_value alpha disorder)"
+figure fps "$(guest_value alpha fps)"
+figure longest-flip-ms "$(guest_value alpha longest-ms)"
+expect "flips and events by the compositor's count" \
+    "$(guest_status alpha '.connectors[0].flips')" "$(guest_status alpha '.connectors[0].events')"
+expect "bytes copied" 0 "$(guest_status alpha '.connectors[0].bytes_copied')"
+expect "requests refused" 0 "$(guest_status alpha '.requests_refused')"
+guest_kernel_clean alpha
+tell_guest alpha end now
+wait_for 120 "the guest's end" no_guest alpha
+stop_grantway

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+start_grantway
+create_guest alpha guest.sh 'alpha-a:640x480'
+create_guest beta guest.sh 'beta-a:400x300'
+await_guest 400 alpha "frames=100"
+await_guest 400 beta "frames=100"
+before=$(guest_status beta '.connectors[0].flips')
+xl destroy alpha
+started=$(milliseconds)
+wait_for 20 "alpha's pages to be let go" no_zombies
+figure zombie-ms "$(($(milliseconds) - started))"
+[ $(($(milliseconds) - started)) -lt 2000 ] || fail "alpha was a zombie for more than 2 s"
+wait_for 30 "the end of alpha's window" guest_status_is alpha '.name' ''
+more_flips() { [ "$(guest_status beta '.connectors[0].flips')" -gt $((before + 20)) ]; }
+wait_for 60 "beta to flip on" more_flips
+guest_kernel_clean beta
+expect "Dom0's kernel complaints" "" "$(dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace' | head -n 3 || true)"
+stop_grantway

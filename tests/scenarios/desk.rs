@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A compositor and guests in processes of their own, as a user would start them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use grantway::control::{
+    Client, ConnectorStatus, GuestSelector, GuestStatus, Request, Response, ScreenshotTarget, Status,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Far more than anything takes on a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) type Rgb = [u8; 3];
+
+pub(crate) struct Picture {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    rgba: Vec<u8>,
+}
+
+impl Picture {
+    fn decode(png: &[u8]) -> Self {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut rgba = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut rgba).unwrap();
+        let channels = info.color_type.samples();
+        let pixels = rgba[..info.buffer_size()].chunks(channels);
+        let rgba = pixels.flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+        Self { width: info.width, height: info.height, rgba }
+    }
+
+    pub(crate) fn at(&self, x: u32, y: u32) -> Rgb {
+        let from = usize::try_from((y * self.width + x) * 4).unwrap();
+        self.rgba[from..from + 3].try_into().unwrap()
+    }
+}
+
+/// A running compositor.
+pub(crate) struct Desk {
+    dir: TempDir,
+    compositor: Child,
+    client: Client,
+}
+
+impl Desk {
+    pub(crate) fn new(arguments: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let compositor = start_compositor(dir.path(), arguments);
+        let client = connect(&dir.path().join("control.sock"));
+        Self { dir, compositor, client }
+    }
+
+    pub(crate) fn guest(&self, name: &str, arguments: &[&str]) -> Guest {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_grantway-sim-guest"));
+        command.arg("--socket").arg(self.dir.path().join("xen.sock")).args(["--name", name]).args(arguments);
+        Guest(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    pub(crate) fn status(&mut self) -> Status {
+        match self.client.request(&Request::Status {}).unwrap() {
+            Response::Status(status) => *status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn find_guest(&mut self, name: &str) -> Option<GuestStatus> {
+        self.status().guests.into_iter().find(|guest| guest.name == name)
+    }
+
+    pub(crate) fn fullscreen(&mut self, name: Option<&str>) {
+        let guest = name.map(|name| GuestSelector::Name(name.to_owned()));
+        assert_eq!(self.client.request(&Request::Fullscreen { guest }).unwrap(), Response::Done);
+    }
+
+    /// Waits until a connector of the guest satisfies `until`.
+    pub(crate) fn wait_connector(
+        &mut self,
+        name: &str,
+        connector: usize,
+        until: impl Fn(&ConnectorStatus) -> bool,
+    ) -> ConnectorStatus {
+        let what = format!("connector {connector} of {name}");
+        wait_for(&what, || {
+            let guest = self.find_guest(name)?;
+            guest.connectors.into_iter().nth(connector).filter(&until)
+        })
+    }
+
+    pub(crate) fn wait_gone(&mut self, name: &str) {
+        wait_for(&format!("the end of {name}"), || self.find_guest(name).is_none().then_some(()));
+    }
+
+    pub(crate) fn picture_of(&mut self, name: &str, connector: usize) -> Picture {
+        let guest = GuestSelector::Name(name.to_owned());
+        self.screenshot(ScreenshotTarget::Guest { guest, connector })
+    }
+
+    pub(crate) fn output_picture(&mut self) -> Picture {
+        self.screenshot(ScreenshotTarget::FirstOutput)
+    }
+
+    fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
+        match self.client.request(&Request::Screenshot { target }).unwrap() {
+            Response::Screenshot(png) => Picture::decode(&png),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Ends the compositor as a user does, and checks that it ends well.
+    pub(crate) fn quit(mut self) {
+        assert_eq!(self.client.request(&Request::Quit {}).unwrap(), Response::Done);
+        assert!(self.compositor.wait().unwrap().success());
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ended_already = self.compositor.kill();
+        let _reaped_already = self.compositor.wait();
+    }
+}
+
+fn start_compositor(dir: &Path, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grantway"));
+    let platform = format!("sim:{}", dir.join("xen.sock").display());
+    command.args(["--platform", &platform, "--backend", "headless", "--log", "warn"]);
+    command.arg("--socket").arg(dir.join("control.sock")).args(arguments).stdin(Stdio::null());
+    command.spawn().unwrap()
+}
+
+fn connect(socket: &PathBuf) -> Client {
+    wait_for("the compositor", || Client::connect(socket, PATIENCE).ok())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(result) = ready() {
+            return result;
+        }
+        assert!(start.elapsed() < PATIENCE, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A guest's process.
+pub(crate) struct Guest(Child);
+
+impl Guest {
+    /// Kills the domain, in the middle of whatever it does.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Waits for its end, and gives its report.
+    pub(crate) fn report(mut self) -> Value {
+        let mut line = String::new();
+        let mut output = BufReader::new(self.0.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        let mut rest = Vec::new();
+        output.read_to_end(&mut rest).unwrap();
+        let status = self.0.wait().unwrap();
+        let report: Value = serde_json::from_str(&line).unwrap();
+        assert!(status.success(), "{report}");
+        report
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _reaped_already = self.0.wait();
+    }
+}
