@@ -147,7 +147,6 @@ impl State {
         if ready.contains(Ready::STOP) {
             self.stop(now);
         }
-        self.send_to_store();
     }
 
     fn follow_store(&mut self, ready: Ready, now: Time) {

@@ -43,7 +43,8 @@ pub struct Connector {
     /// The event page's channel.
     pub event_channel: Channel,
     frames: [u32; 2],
-    refs: [GrantRef; 2],
+    /// The grants of the request ring and of the event page.
+    pub refs: [GrantRef; 2],
     next_request: u16,
     next_event: u16,
     pending: Option<(u64, Duration)>,
@@ -120,17 +121,26 @@ impl DisplayFront {
     /// See [`FrontError`].
     pub fn connect(&mut self, limit: Duration) -> Result<(), FrontError> {
         let end = now() + limit;
-        self.find_backend(end)?;
-        self.wait_backend(&[XenbusState::InitWait], end)?;
-        self.make_connectors()?;
+        self.prepare(end)?;
         self.publish()?;
-        self.set_state(XenbusState::Initialised)?;
-        self.wait_backend(&[XenbusState::Connected], end)?;
-        self.set_state(XenbusState::Connected)
+        self.announce(end)
     }
 
-    /// Makes and publishes a connector's keys, without touching the state.
-    fn publish(&mut self) -> Result<(), FrontError> {
+    /// The first part of connecting: waits for the backend's InitWait, and makes the rings.
+    ///
+    /// # Errors
+    /// See [`FrontError`].
+    pub fn prepare(&mut self, end: Duration) -> Result<(), FrontError> {
+        self.find_backend(end)?;
+        self.wait_backend(&[XenbusState::InitWait], end)?;
+        self.make_connectors()
+    }
+
+    /// The second part: writes the rings' keys.
+    ///
+    /// # Errors
+    /// See [`FrontError`].
+    pub fn publish(&mut self) -> Result<(), FrontError> {
         let mut keys = Vec::new();
         for (index, connector) in self.connectors.iter().enumerate() {
             let values = [
@@ -145,6 +155,16 @@ impl DisplayFront {
             keys.push(("version".to_owned(), self.version.to_string()));
         }
         self.guest.store().write_all(&self.directory, &keys)
+    }
+
+    /// The last part: Initialised, the backend's Connected, Connected.
+    ///
+    /// # Errors
+    /// See [`FrontError`].
+    pub fn announce(&mut self, end: Duration) -> Result<(), FrontError> {
+        self.set_state(XenbusState::Initialised)?;
+        self.wait_backend(&[XenbusState::Connected], end)?;
+        self.set_state(XenbusState::Connected)
     }
 
     /// The toolstack writes the device's directory when the guest already runs.
@@ -298,10 +318,7 @@ impl DisplayFront {
         if self.guest.store().next_event(Duration::ZERO)?.is_none() {
             return Ok(());
         }
-        match self.backend_state()? {
-            XenbusState::Connected => Ok(()),
-            _ => Err(FrontError::BackendGone),
-        }
+        if self.backend_state()? == XenbusState::Connected { Ok(()) } else { Err(FrontError::BackendGone) }
     }
 
     /// Sends a request over a connector's ring and waits for its answer. The status is not looked at.

@@ -165,9 +165,9 @@ impl GrantState {
 
     fn expire(&mut self) {
         let over = |held: &Held| held.timer.as_ref().is_some_and(|timer| timer.wait().is_ok());
-        let (over, held) = std::mem::take(&mut self.held).into_iter().partition(over);
+        let (over, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(over);
         self.held = held;
-        for held in Vec::<Held>::from(over) {
+        for held in over {
             self.report(held.id);
         }
     }

@@ -10,6 +10,7 @@ pub mod control;
 pub mod display_front;
 pub mod front;
 mod grants;
+pub mod hostile;
 mod hypervisor;
 mod memory;
 #[allow(unsafe_code, reason = "takes over descriptors that came over a socket")]

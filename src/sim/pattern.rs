@@ -85,7 +85,11 @@ fn yuyv(x: u32, rgb: Rgb) -> [u8; 2] {
 /// 27 frames, and neighbours differ.
 #[must_use]
 pub fn tear_colour(frame: u64) -> Rgb {
-    let digit = |value: u64| [0x10, 0x80, 0xf0][usize::try_from(value % 3).unwrap_or(0)];
+    let digit = |value: u64| match value % 3 {
+        0 => 0x10,
+        1 => 0x80,
+        _ => 0xf0,
+    };
     [digit(frame), digit(frame / 3), digit(frame / 9)]
 }
 

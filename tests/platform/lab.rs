@@ -15,49 +15,49 @@ use grantway::xen::Platform;
 use grantway::xen::store::StoreEvent;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
-pub struct Lab {
-    pub platform: Platform,
-    pub hypervisor: Hypervisor,
+pub(crate) struct Lab {
+    pub(crate) platform: Platform,
+    pub(crate) hypervisor: Hypervisor,
     directory: tempfile::TempDir,
 }
 
 impl Lab {
-    pub fn new() -> Holder {
+    pub(crate) fn new() -> Holder {
         let directory = tempfile::tempdir().unwrap();
         let (platform, hypervisor) = Hypervisor::listen(&directory.path().join("hypervisor")).unwrap();
         Holder(Some(Self { platform, hypervisor, directory }))
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.directory.path().join("hypervisor")
     }
 
-    pub fn readable(&self, fd: BorrowedFd<'_>) -> bool {
+    pub(crate) fn readable(&self, fd: BorrowedFd<'_>) -> bool {
         wait(&[fd], Duration::ZERO).unwrap()
     }
 
     /// Waits for something to do, up to a limit, and does it.
-    pub fn step(&mut self, limit: Duration) {
+    pub(crate) fn step(&mut self, limit: Duration) {
         wait(&[self.hypervisor.poll_fd(), self.platform.store.poll_fd()], limit).unwrap();
         self.hypervisor.dispatch().unwrap();
         self.platform.store.dispatch().unwrap();
     }
 
     /// Runs until nothing is left to do.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while wait(&[self.hypervisor.poll_fd(), self.platform.store.poll_fd()], Duration::from_millis(20)).unwrap() {
             self.step(Duration::ZERO);
         }
     }
 
-    pub fn take_events(&mut self) -> Vec<StoreEvent> {
+    pub(crate) fn take_events(&mut self) -> Vec<StoreEvent> {
         let mut events = Vec::new();
         self.platform.store.take_events(&mut events);
         events
     }
 
     /// Runs until a condition holds.
-    pub fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let end = now() + Duration::from_secs(20);
         while !done(self) {
             assert!(now() < end, "{what}: not within 20 s");
@@ -67,10 +67,10 @@ impl Lab {
 }
 
 /// Lets a lab be handed on out of a binding.
-pub struct Holder(Option<Lab>);
+pub(crate) struct Holder(Option<Lab>);
 
 impl Holder {
-    pub fn take(&mut self) -> Lab {
+    pub(crate) fn take(&mut self) -> Lab {
         self.0.take().unwrap()
     }
 }
@@ -90,7 +90,7 @@ impl std::ops::DerefMut for Holder {
 }
 
 /// Runs a guest's blocking code in a thread while the lab is served here.
-pub fn guest_thread<T: Send + 'static>(mut lab: Lab, code: impl FnOnce() -> T + Send + 'static) -> (T, Lab) {
+pub(crate) fn guest_thread<T: Send + 'static>(mut lab: Lab, code: impl FnOnce() -> T + Send + 'static) -> (T, Lab) {
     let (send, receive): (_, Receiver<T>) = channel();
     let thread = std::thread::spawn(move || send.send(code()));
     loop {
@@ -115,7 +115,7 @@ struct Moved<T>(T);
 unsafe impl<T> Send for Moved<T> {}
 
 /// Starts a guest with one connector, and lets it do something that needs the lab to answer.
-pub fn with_guest<T: 'static>(lab: Lab, code: impl FnOnce(Guest) -> T + Send + 'static) -> (T, Lab) {
+pub(crate) fn with_guest<T: 'static>(lab: Lab, code: impl FnOnce(Guest) -> T + Send + 'static) -> (T, Lab) {
     let socket = lab.socket();
     let (moved, lab) = guest_thread(lab, move || {
         let device = "backend=0,be-alloc=0,connectors=conn-a:800x600";
@@ -132,7 +132,7 @@ pub fn with_guest<T: 'static>(lab: Lab, code: impl FnOnce(Guest) -> T + Send + '
 }
 
 /// Sends a greeting, and gives the answer's words.
-pub fn hello(path: &Path, name: &str, devices: &[&str], memory: OwnedFd) -> Vec<String> {
+pub(crate) fn hello(path: &Path, name: &str, devices: &[&str], memory: OwnedFd) -> Vec<String> {
     let control = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
     connect(control.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
     let words: Vec<_> = ["hello", name].iter().chain(devices).copied().collect();

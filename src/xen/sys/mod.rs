@@ -52,9 +52,9 @@ fn open_device(path: &str) -> io::Result<File> {
 }
 
 /// What is missing when a device is.
-fn advice(error: &io::Error, module: &'static str) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => "run as root, or give the user access to the device",
-        _ => module,
+fn advice(error: &io::Error, otherwise: &'static str) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return "run as root, or give the user access to the device";
     }
+    otherwise
 }

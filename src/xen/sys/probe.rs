@@ -50,10 +50,13 @@ fn found(name: &'static str, detail: String) -> Probe {
 }
 
 fn failed(name: &'static str, path: &str, error: &io::Error, advice: &str) -> Probe {
-    let (state, advice) = match error.kind() {
-        io::ErrorKind::PermissionDenied => (ProbeState::Denied, "run as root, or give the user access to it"),
-        io::ErrorKind::NotFound => (ProbeState::Missing, advice),
-        _ => (ProbeState::Failed, advice),
+    let kind = error.kind();
+    let (state, advice) = if kind == io::ErrorKind::PermissionDenied {
+        (ProbeState::Denied, "run as root, or give the user access to it")
+    } else if kind == io::ErrorKind::NotFound {
+        (ProbeState::Missing, advice)
+    } else {
+        (ProbeState::Failed, advice)
     };
     Probe { name, state, detail: format!("{path}: {error}"), advice: advice.to_owned() }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 
 use super::{OpenError, advice, open_device};
-use crate::xen::store::{Store, Stream};
+use crate::xen::store::Store;
 
 /// The daemon's own socket: no kernel in between, and room for many requests under way.
 pub(super) const SOCKETS: [&str; 2] = ["/run/xenstored/socket", "/var/run/xenstored/socket"];
@@ -22,7 +22,7 @@ pub(super) fn connect() -> Result<Store, OpenError> {
         }
     }
     match open_device(DEVICE) {
-        Ok(device) => Ok(Store::new(Box::new(device) as Box<dyn Stream>)),
+        Ok(device) => Ok(Store::new(Box::new(device))),
         Err(error) => {
             let advice = advice(&error, "boot under Xen and start xenstored (Debian: systemctl start xenstored)");
             Err(OpenError { path: format!("{} and {DEVICE}", SOCKETS.join(", ")), error, advice })
