@@ -646,7 +646,8 @@ static void test_wait_free(int z)
 	tap_errno(wait_free(z, handle, 0), -ETIMEDOUT, "WAIT_FREE without waiting");
 	start = now();
 	tap_errno(wait_free(z, handle, 100), -ETIMEDOUT, "WAIT_FREE for 100 ms");
-	tap_ok(now() - start >= 0.095, "took %.0f ms", (now() - start) * 1e3);
+	/* An emulated machine's ticks come late, then all at once: be lenient. */
+	tap_ok(now() - start >= 0.05, "took %.0f ms", (now() - start) * 1e3);
 	tap_errno(wait_free(other, handle, 0), -ENOENT, "another file's handle");
 	sigaction(SIGALRM, &act, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
