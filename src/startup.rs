@@ -29,6 +29,8 @@ const HIDDEN_AT_MOST: Duration = Duration::from_secs(2);
 /// A line for the user.
 pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     let RunOptions { config, platform, socket } = options;
+    // The control socket says that we are there: guests of the simulator can connect by then.
+    let opened = open_platform(&platform, open_xen)?;
     let access = if config.control.mode.group() { Access::FileMode } else { Access::Owner };
     let control = Server::bind(&socket, config.control.mode.bits(), access)?;
     // The renderer's start can take seconds: it comes before the guests can see us.
@@ -36,7 +38,6 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     tracing::info!("backend {}, renderer {renderer}; control socket {}", presentation.name(), socket.display());
     let hidden_interval = Duration::from_secs(1) / config.pacing.hidden_hz.max(1);
     let scene = Scene::new();
-    let opened = open_platform(&platform, open_xen)?;
     let mut state = State::new(Parts {
         platform_name: opened.name,
         platform: opened.platform,
