@@ -139,7 +139,7 @@ fn bad_values_of_every_configuration_key_get_one_line() {
         let line = check(&format!("{table}\n{key}x = 1\n"));
         assert!(line.contains(&format!("did you mean `{key}`?")), "{line}");
     }
-    for text in ["[", "x = 1\n", "[nonsense]\n", "\u{0}", "[[window]]\n", "guest = 3\n"] {
+    for text in ["[", "x = 1\n", "[nonsense]\n", "\u{0}", "[[backend]]\n", "guest = 3\n"] {
         check(text);
     }
     std::fs::write(&file, [0xff, 0xfe]).unwrap();

@@ -13,13 +13,11 @@ macro_rules! limits {
         #[serde(from = "LimitsOverride")]
         pub struct LimitsConfig {
             $($(#[$doc])* pub $name: u32,)*
-            /// Whether the guest may ask us to allocate its buffers (be-alloc).
-            pub be_alloc: bool,
         }
 
         impl Default for LimitsConfig {
             fn default() -> Self {
-                Self { $($name: $default,)* be_alloc: false }
+                Self { $($name: $default,)* }
             }
         }
 
@@ -28,8 +26,6 @@ macro_rules! limits {
         #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
         pub struct LimitsOverride {
             $($(#[$doc])* pub $name: Option<Whole<$low, $high>>,)*
-            /// Whether the guest may ask us to allocate its buffers (be-alloc).
-            pub be_alloc: Option<bool>,
         }
 
         impl LimitsConfig {
@@ -38,7 +34,6 @@ macro_rules! limits {
             pub fn with(&self, own: &LimitsOverride) -> Self {
                 Self {
                     $($name: own.$name.map_or(self.$name, Whole::get),)*
-                    be_alloc: own.be_alloc.unwrap_or(self.be_alloc),
                 }
             }
         }

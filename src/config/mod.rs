@@ -33,8 +33,6 @@ pub struct Config {
     pub backend: BackendConfig,
     /// Outputs and their modes, by name.
     pub output: Vec<OutputConfig>,
-    /// How guests' windows look and where they go.
-    pub window: WindowConfig,
     /// What each guest may use.
     pub limits: LimitsConfig,
     /// What differs for single guests, by domain name.
@@ -66,7 +64,7 @@ pub struct BackendConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackendKind {
-    /// KMS where there is a DRM device, else headless
+    /// KMS where a display can be used, else headless
     #[default]
     Auto,
     /// No display; outputs exist only in memory
@@ -79,7 +77,7 @@ pub enum BackendKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum RendererKind {
-    /// GL where there is a GPU, else pixman
+    /// With KMS GL where there is a GPU, else pixman
     #[default]
     Auto,
     /// The CPU
@@ -92,7 +90,7 @@ pub enum RendererKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionKind {
-    /// libseat where a seat manager answers, else none
+    /// None for root, else libseat
     #[default]
     Auto,
     /// seatd or logind, by libseat
@@ -110,48 +108,6 @@ pub struct OutputConfig {
     pub name: String,
     /// The wanted mode.
     pub mode: Mode,
-}
-
-/// How windows are placed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// Side by side, none over another
-    #[default]
-    Tiled,
-    /// Each at its own place, possibly over others
-    Floating,
-}
-
-/// `[window]`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct WindowConfig {
-    /// How windows are placed.
-    pub layout: Layout,
-    /// Width of the coloured border in pixels, 1..=64. It lies outside the guest's content.
-    #[serde(deserialize_with = "whole::<_, 1, 64>")]
-    pub border: u32,
-    /// Height of the label's bar in pixels, 12..=128. It lies outside the guest's content.
-    #[serde(deserialize_with = "whole::<_, 12, 128>")]
-    pub title_height: u32,
-    /// Pixels between windows, 0..=256.
-    #[serde(deserialize_with = "whole::<_, 0, 256>")]
-    pub gap: u32,
-    /// What shows where no window is.
-    pub background: Rgb,
-}
-
-impl Default for WindowConfig {
-    fn default() -> Self {
-        Self {
-            layout: Layout::default(),
-            border: 3,
-            title_height: 22,
-            gap: 8,
-            background: Rgb { red: 0x1c, green: 0x1f, blue: 0x26 },
-        }
-    }
 }
 
 /// `[guest."name"]`
