@@ -14,7 +14,7 @@ use crate::displif::wire::Version;
 use crate::scene::element::BufferId;
 use crate::time::Time;
 use crate::xen::grants::ExportId;
-use crate::xen::store::{Query, Snapshot, Store, StoreEvent, Ticket};
+use crate::xen::store::{Change, Query, Snapshot, Store, StoreEvent, Ticket};
 use crate::xen::{DomId, Port};
 
 use super::link::Link;
@@ -262,16 +262,20 @@ impl Registry {
     fn write(&mut self, key: DeviceKey, action: &DeviceAction, store: &mut Store) {
         let change = self.entries.get(&key).and_then(|entry| entry.device.change(action));
         let ticket = self.ticket();
-        if let Some(change) = change {
+        if let Some(Change::Write(path, value)) = change {
+            // The toolstack may have removed the directory meanwhile: writing would make it anew, for ever.
+            let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            let changes = vec![Change::Expect(directory.to_owned()), Change::Write(path, value)];
             self.updates.insert(ticket, key);
-            store.update(ticket, vec![change]);
+            store.update(ticket, changes);
         }
     }
 
     fn updated(&mut self, ticket: Ticket, result: Result<(), String>) {
         let Some(key) = self.updates.remove(&ticket) else { return };
         if let Err(why) = result {
-            tracing::warn!("{key}: the device's state can't be written to xenstore: {why}");
+            // Usual when the domain was destroyed and its directory is gone.
+            tracing::debug!("{key}: the device's state can't be written to xenstore: {why}");
         }
     }
 
