@@ -210,3 +210,106 @@ fn the_doctor_tells_where_it_stands() {
         assert!(text.contains("`make demo`"), "{text}");
     }
 }
+
+/// A compositor in memory on the simulated hypervisor, with a socket of its own.
+#[cfg(feature = "sim")]
+struct Running {
+    process: std::process::Child,
+    dir: tempfile::TempDir,
+}
+
+#[cfg(feature = "sim")]
+impl Running {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let process = Self::command(dir.path()).spawn().unwrap();
+        let mut running = Self { process, dir };
+        let end = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        while running.msg(&["status"]).status.code() != Some(0) {
+            assert!(running.process.try_wait().unwrap().is_none(), "the compositor ended");
+            assert!(std::time::SystemTime::now() < end, "the compositor does not answer");
+        }
+        running
+    }
+
+    fn command(dir: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_grantway"));
+        command.arg("--platform").arg(format!("sim:{}", dir.join("xen").display()));
+        command.arg("--socket").arg(dir.join("control")).args(["--backend", "headless", "--renderer", "pixman"]);
+        command.args(["--output", "320x200", "--output", "640x480", "--log", "error"]);
+        command
+    }
+
+    fn msg(&self, arguments: &[&str]) -> Output {
+        let socket = self.dir.path().join("control");
+        grantway(&[&["msg", "--socket", socket.to_str().unwrap()], arguments].concat())
+    }
+
+    /// Refused by the compositor: one line, exit code 1.
+    fn refuses(&self, arguments: &[&str]) -> String {
+        let output = self.msg(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(stderr(&output).matches('\n').count(), 1, "{arguments:?}: {}", stderr(&output));
+        stderr(&output).trim_end().to_owned()
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+/// Width and height of a PNG file.
+#[cfg(feature = "sim")]
+fn size_of(png: &[u8]) -> (u32, u32) {
+    assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[cfg(feature = "sim")]
+#[test]
+fn a_running_compositor_does_what_msg_says() {
+    let mut running = Running::start();
+    let output = running.msg(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["backend"], "headless");
+    assert_eq!(status["platform"], "sim");
+    let names: Vec<&str> =
+        status["outputs"].as_array().unwrap().iter().map(|output| output["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["headless-1", "headless-2"]);
+    let text = String::from_utf8(running.msg(&["status"]).stdout).unwrap();
+    assert!(text.contains("\nheadless-2  640x480@60"), "{text}");
+    assert!(text.ends_with("no guest has a display device\n"), "{text}");
+
+    let picture = running.dir.path().join("a.png");
+    let file = picture.to_str().unwrap();
+    for (arguments, size) in
+        [(&["screenshot", file][..], (320, 200)), (&["screenshot", file, "--output", "headless-2"], (640, 480))]
+    {
+        let output = running.msg(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(size_of(&std::fs::read(&picture).unwrap()), size);
+    }
+    assert!(running.refuses(&["screenshot", file, "--output", "DP-1"]).contains("headless-1, headless-2"));
+    assert!(running.refuses(&["screenshot", file, "--guest", "web"]).contains("guest \"web\""));
+    assert!(
+        running
+            .refuses(&["screenshot", "/nonexistent/a.png"])
+            .contains("/nonexistent/a.png: the picture can't be written")
+    );
+    assert!(running.refuses(&["fullscreen", "3"]).contains("domain 3"));
+    assert_eq!(running.msg(&["fullscreen", "off"]).status.code(), Some(0));
+
+    let second = Running::command(running.dir.path()).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(stderr(&second).contains("another grantway is running"), "{}", stderr(&second));
+    assert_eq!(stderr(&second).matches('\n').count(), 1);
+
+    assert_eq!(running.msg(&["quit"]).status.code(), Some(0));
+    assert_eq!(running.process.wait().unwrap().code(), Some(0));
+    assert!(!running.dir.path().join("control").exists());
+}

@@ -3,6 +3,7 @@
 #ifndef DISPLAY_H
 #define DISPLAY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct display {
@@ -20,8 +21,9 @@ const char *display_find(int card, struct display *display);
 
 /*
  * Imports an XRGB8888 picture of the display's size, shows it, and lets it go.
- * Returns NULL, or what went wrong.
+ * Returns NULL, or what went wrong; *cannot is set when this card could show
+ * nobody's buffer.
  */
-const char *display_show(int card, const struct display *display, int dmabuf);
+const char *display_show(int card, const struct display *display, int dmabuf, bool *cannot);
 
 #endif /* DISPLAY_H */

@@ -169,3 +169,17 @@ fn modes_are_read_exactly() {
         assert!(mode(bad).is_err(), "{bad}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever is wrong, it is said in one line that begins with the file.
+    #[test]
+    fn any_change_of_the_default_file_is_good_or_one_line(at in 0..DEFAULT_TEXT.len(), cut in 0_usize..40, put in ".{0,12}") {
+        let start = (0..=at).rev().find(|at| DEFAULT_TEXT.is_char_boundary(*at)).unwrap();
+        let end = (start..=start + cut).rev().find(|at| DEFAULT_TEXT.is_char_boundary(*at)).unwrap();
+        let text = [&DEFAULT_TEXT[..start], put.as_str(), &DEFAULT_TEXT[end..]].concat();
+        if let Err(error) = Config::parse(&text, "c.toml") {
+            let line = error.to_string();
+            assert!(line.starts_with("c.toml:") && !line.chars().any(char::is_control), "{line:?}");
+        }
+    }
+}

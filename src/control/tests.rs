@@ -297,3 +297,18 @@ fn wide_names_stay_aligned_and_the_widest_table_fits() {
     let widest = render(&status).lines().map(|line| line.chars().count()).max().unwrap();
     assert!(widest <= 100, "{widest}");
 }
+
+proptest::proptest! {
+    /// Every request is understood as it was meant; no bytes make the decoder do anything but refuse.
+    #[test]
+    fn requests_survive_the_wire_and_noise_is_refused(domid: u16, name in "[a-z][a-z0-9-]{0,20}", connector in 0_usize..9, noise: Vec<u8>) {
+        let selectors = [GuestSelector::DomId(domid), GuestSelector::Name(name.clone())];
+        for guest in selectors {
+            let target = ScreenshotTarget::Guest { guest: guest.clone(), connector };
+            for request in [Request::Screenshot { target }, Request::Fullscreen { guest: Some(guest) }] {
+                assert_eq!(decode_request(&request.encode().unwrap()), Ok(request));
+            }
+        }
+        assert!(decode_request(&noise).is_err());
+    }
+}

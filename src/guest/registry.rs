@@ -102,6 +102,7 @@ impl Registry {
 
     /// Takes in one event of xenstore.
     pub fn store_event(&mut self, event: StoreEvent, store: &mut Store, context: &mut Context<'_>) {
+        tracing::trace!("xenstore: {event:?}");
         match event {
             StoreEvent::Watch { path, token } => self.watch_fired(&path, &token, store, context.now),
             StoreEvent::Snapshot(ticket, snapshot) => match self.purposes.remove(&ticket) {
@@ -241,6 +242,7 @@ impl Registry {
 
     fn carry_out(&mut self, key: DeviceKey, actions: Vec<DeviceAction>, store: &mut Store, context: &mut Context<'_>) {
         for action in actions {
+            tracing::trace!("{key}: {action:?}");
             match action {
                 DeviceAction::WriteVersions | DeviceAction::WriteState(_) => self.write(key, &action, store),
                 DeviceAction::Connect { version, connectors } => {

@@ -27,7 +27,9 @@ impl State {
     }
 
     fn output_status(&self, output: &OutputInfo) -> OutputStatus {
-        let refresh_mhz = 1_000_000_000_000_u128.checked_div(output.refresh.as_nanos()).unwrap_or(0);
+        // To the nearest: 60 Hz are no whole number of nanoseconds.
+        let period = output.refresh.as_nanos();
+        let refresh_mhz = (1_000_000_000_000_u128 + period / 2).checked_div(period).unwrap_or(0);
         OutputStatus {
             name: output.name.clone(),
             width: output.width,

@@ -120,7 +120,7 @@ fn device(name: &'static str, path: &str, advice: &str) -> Probe {
 
 fn helper() -> Probe {
     const NAME: &str = "kernel helper";
-    let advice = "build and load the module: see kernel-helper/README.md (without it pictures may have to be copied)";
+    let advice = "build and load the module xen-zcopy from kernel-helper/; without it the CPU reads the guests' pixels";
     let info = match zcopy::info() {
         Ok(info) => info,
         Err(error) => return failed(NAME, zcopy::DEVICE, &error, advice),
