@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use grantway::sim::front::{now, wait};
+use grantway::displif::wire::SetConfig;
+use grantway::sim::display_front::{DisplayFront, Geometry};
+use grantway::sim::front::{Guest, now, wait};
 use grantway::sim::hostile::{self, Case};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -194,5 +196,62 @@ fn a_good_guest_does_not_notice_a_bad_one() {
     }
     let slowest = seen["slowest_flip_ms"].as_f64().unwrap();
     assert!(slowest < 1000.0, "a flip of the good guest took {slowest} ms");
+    compositor.stop();
+}
+
+fn driver(socket: &Path) -> DisplayFront {
+    let device = "backend=0,be-alloc=0,connectors=conn-a:64x48";
+    DisplayFront::new(Guest::start(socket, "brief", &[device], 1024).unwrap(), 0, 1)
+}
+
+#[test]
+fn a_hundred_guests_that_die_in_the_middle_leave_nothing() {
+    let mut compositor = Compositor::start();
+    let socket = compositor.socket();
+    let before = compositor.descriptors();
+    for round in 0..100 {
+        let mut front = driver(&socket);
+        if round % 4 == 0 {
+            continue;
+        }
+        front.connect(Duration::from_secs(10)).unwrap();
+        if round % 4 == 1 {
+            continue;
+        }
+        let buffer = front.create_buffer(Geometry::picture(64, 48, 32)).unwrap();
+        let framebuffer = front.attach(buffer.cookie, 64, 48, 0x3432_5258).unwrap();
+        let config = SetConfig { cookie: framebuffer, x: 0, y: 0, width: 64, height: 48, bpp: 32 };
+        front.set_config(0, config).unwrap();
+        if round % 4 == 2 {
+            front.flip(0, framebuffer).unwrap();
+        }
+    }
+    compositor.assert_alive("a hundred guests");
+    let after = settled(&compositor, before);
+    assert!(after <= before, "descriptors: {before} before, {after} after\n{}", compositor.log());
+    compositor.stop();
+}
+
+#[test]
+fn a_driver_that_is_unloaded_and_loaded_again_starts_anew() {
+    let compositor = Compositor::start();
+    let mut front = driver(&compositor.socket());
+    for _ in 0..5 {
+        front.connect(Duration::from_secs(10)).unwrap();
+        let buffer = front.create_buffer(Geometry::picture(64, 48, 32)).unwrap();
+        let framebuffer = front.attach(buffer.cookie, 64, 48, 0x3432_5258).unwrap();
+        let config = SetConfig { cookie: framebuffer, x: 0, y: 0, width: 64, height: 48, bpp: 32 };
+        front.set_config(0, config).unwrap();
+        for _ in 0..3 {
+            front.flip(0, framebuffer).unwrap();
+            assert_eq!(front.wait_flips(Duration::from_secs(5)).unwrap(), [0]);
+        }
+        front.detach(framebuffer).unwrap();
+        front.destroy_buffer(buffer).unwrap();
+        front.remove().unwrap();
+    }
+    let counts = &front.counts;
+    assert_eq!((counts.events, counts.bad_ids, counts.still_mapped), (15, 0, 0), "{counts:?}");
+    drop(front);
     compositor.stop();
 }
