@@ -169,6 +169,10 @@ impl DisplayFront {
 
     /// The toolstack writes the device's directory when the guest already runs.
     fn find_backend(&mut self, end: Duration) -> Result<(), FrontError> {
+        if !self.backend.is_empty() {
+            // Found, and watched, when it was connected before.
+            return Ok(());
+        }
         let path = format!("{}/backend", self.directory);
         self.guest.store().watch(&path, "find")?;
         while self.backend.is_empty() {

@@ -108,10 +108,14 @@ impl GuestStore {
     pub fn next_event(&mut self, limit: Duration) -> Result<Option<(String, String)>, FrontError> {
         let end = now() + limit;
         loop {
+            // Events may have come along with the last answer. Between requests nothing else comes.
+            while let Some(message) = self.decoder.next_message().map_err(std::io::Error::other)? {
+                self.note(&message);
+            }
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
             }
-            if !self.receive_until(end)? {
+            if !self.fill(end)? {
                 return Ok(None);
             }
         }
@@ -155,15 +159,7 @@ impl GuestStore {
         }
     }
 
-    /// Between requests nothing but events comes. False when the time is over.
-    fn receive_until(&mut self, end: Duration) -> Result<bool, FrontError> {
-        let filled = self.fill(end)?;
-        while let Some(message) = self.decoder.next_message().map_err(std::io::Error::other)? {
-            self.note(&message);
-        }
-        Ok(filled)
-    }
-
+    /// False when the time is over.
     fn fill(&mut self, end: Duration) -> Result<bool, FrontError> {
         if !wait(&[self.stream.as_fd()], end.saturating_sub(now()))? {
             return Ok(now() < end);

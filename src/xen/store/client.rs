@@ -95,7 +95,8 @@ impl Store {
         self.flush_quietly();
     }
 
-    /// Reads and writes what can be done at once.
+    /// Reads and writes what can be done at once. What was read waits in [`Store::take_events`], and does not
+    /// make the descriptor readable again: take it before going to sleep.
     ///
     /// # Errors
     /// The connection's error; [`StoreEvent::Lost`] is queued too, and later calls do nothing.
