@@ -122,15 +122,22 @@ fn wait_for(socket: &Path) -> Result<Client, DemoError> {
 fn status(client: &mut Client) -> Result<Status, DemoError> {
     match client.request(&Request::Status {})? {
         Response::Status(status) => Ok(*status),
-        other => Err(DemoError::Refused(format!("{other:?}"))),
+        other @ (Response::Done | Response::Screenshot(_) | Response::Error(_)) => Err(refused(&other)),
     }
 }
 
 fn screenshot(client: &mut Client) -> Result<Vec<u8>, DemoError> {
     match client.request(&Request::Screenshot { target: ScreenshotTarget::FirstOutput })? {
         Response::Screenshot(png) => Ok(png),
-        other => Err(DemoError::Refused(format!("{other:?}"))),
+        other @ (Response::Done | Response::Status(_) | Response::Error(_)) => Err(refused(&other)),
     }
+}
+
+fn refused(response: &Response) -> DemoError {
+    DemoError::Refused(match response {
+        Response::Error(why) => why.clone(),
+        other @ (Response::Done | Response::Status(_) | Response::Screenshot(_)) => format!("{other:?}"),
+    })
 }
 
 fn check(status: &Status) -> Result<(), DemoError> {

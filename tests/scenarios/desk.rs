@@ -2,7 +2,7 @@
 //! A compositor and guests in processes of their own, as a user would start them.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,7 @@ fn start_compositor(dir: &Path, arguments: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-fn connect(socket: &PathBuf) -> Client {
+fn connect(socket: &Path) -> Client {
     wait_for("the compositor", || Client::connect(socket, PATIENCE).ok())
 }
 

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Whole stories on the simulator: the compositor's own process, guests in theirs, seen over the control
 //! socket. The lab tells the same stories on real Xen (tests/lab/scenarios).
+#![cfg(all(feature = "sim", feature = "compositor"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod desk;
 
