@@ -2,6 +2,13 @@
 //! Bad guests against the whole compositor, while a good guest flips: each must get what it deserves, and nobody
 //! else may notice.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by a panic"
+)]
 #![cfg(all(feature = "sim", feature = "compositor"))]
 
 use std::fs;

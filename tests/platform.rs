@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The simulator's half of the platform, and the xenstore client against its xenstored.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by a panic"
+)]
+
 #[path = "platform/lab.rs"]
 mod lab;
 
@@ -28,7 +36,7 @@ fn value(path: &str) -> Query {
 
 #[test]
 fn a_snapshot_sees_the_updates_before_it_and_nothing_where_nothing_is() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     let store = &mut lab.platform.store;
     store.update(Ticket(1), vec![write("/a/b", "1"), write("/a/c", ""), write("/a/d", "x")]);
     store.update(Ticket(2), vec![Change::Remove("/a/d".to_owned()), Change::Remove("/a/nothing".to_owned())]);
@@ -38,10 +46,9 @@ fn a_snapshot_sees_the_updates_before_it_and_nothing_where_nothing_is() {
     let events = lab.take_events();
     assert_eq!(events[0], StoreEvent::Updated(Ticket(1), Ok(())));
     assert_eq!(events[1], StoreEvent::Updated(Ticket(2), Ok(())));
-    let snapshot = events.iter().find_map(|event| match event {
-        StoreEvent::Snapshot(Ticket(3), snapshot) => Some(snapshot),
-        _ => None,
-    });
+    let snapshot = events
+        .iter()
+        .find_map(|event| if let StoreEvent::Snapshot(Ticket(3), snapshot) = event { Some(snapshot) } else { None });
     let snapshot = snapshot.unwrap();
     assert_eq!(snapshot.value("/a/b"), Some("1"));
     assert_eq!(snapshot.value("/a/c"), Some(""));
@@ -52,7 +59,7 @@ fn a_snapshot_sees_the_updates_before_it_and_nothing_where_nothing_is() {
 
 #[test]
 fn an_update_is_all_or_nothing() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     let store = &mut lab.platform.store;
     store.update(Ticket(1), vec![write("/a", "1"), write("no path", "1")]);
     store.update(Ticket(2), vec![Change::Expect("/gone/state".to_owned()), write("/gone/state", "6")]);
@@ -68,7 +75,7 @@ fn an_update_is_all_or_nothing() {
 
 #[test]
 fn forty_transactions_at_once_stay_within_xenstoreds_limit() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     for ticket in 0..40 {
         lab.platform.store.snapshot(Ticket(ticket), vec![value("/vm"), value("/local")]);
     }
@@ -78,7 +85,7 @@ fn forty_transactions_at_once_stay_within_xenstoreds_limit() {
 
 #[test]
 fn watches_fire_at_once_for_changes_below_and_for_removals_above() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     lab.platform.store.watch("/a/b", "token");
     lab.settle();
     let fired = |path: &str| StoreEvent::Watch { path: path.to_owned(), token: "token".to_owned() };
@@ -228,7 +235,7 @@ fn a_flood_of_watch_events_costs_one_entry() {
 
 #[test]
 fn a_guest_writes_below_its_own_device_directory_only() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     let (guest, mut lab) = lab::with_guest(lab.take(), |mut guest| {
         let home = format!("/local/domain/{}", guest.domid());
         let store = guest.store();
@@ -254,7 +261,7 @@ fn a_guest_writes_below_its_own_device_directory_only() {
 
 #[test]
 fn event_channels_stay_masked_until_unmasked() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     let (guest, mut lab) = lab::with_guest(lab.take(), |mut guest| {
         let channel = guest.offer_channel().unwrap();
         (guest, channel)
@@ -295,7 +302,7 @@ fn event_channels_stay_masked_until_unmasked() {
 
 #[test]
 fn grants_are_checked_marked_and_let_go() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     let (guest, mut lab) = lab::with_guest(lab.take(), |guest| guest);
     let mut guest: Guest = guest;
     let domid = guest.domid();
@@ -339,7 +346,7 @@ fn grants_are_checked_marked_and_let_go() {
 
 #[test]
 fn exports_are_reported_when_they_are_free_and_not_before() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     let (guest, mut lab) = lab::with_guest(lab.take(), |guest| guest);
     let mut guest: Guest = guest;
     let frames = guest.allocate(5).unwrap();
@@ -387,7 +394,7 @@ fn exports_are_reported_when_they_are_free_and_not_before() {
 
 #[test]
 fn memory_that_could_shrink_is_not_taken() {
-    let mut lab = Lab::new();
+    let mut lab = Lab::start();
     let socket = lab.socket();
     let (answer, _lab) = guest_thread(lab.take(), move || {
         let file: OwnedFd = tempfile::tempfile().unwrap().into();

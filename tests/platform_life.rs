@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Guests in processes of their own come and go.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by a panic"
+)]
+
 #[path = "platform/lab.rs"]
 mod lab;
 
@@ -48,7 +56,7 @@ fn connect(lab: &mut Lab) -> SharedPages {
 
 #[test]
 fn a_killed_guest_is_announced_and_its_memory_lives_while_it_is_mapped() {
-    let mut lab = Lab::new().take();
+    let mut lab = Lab::start().take();
     lab.platform.store.watch("@releaseDomain", "gone");
     lab.platform.store.watch("@introduceDomain", "new");
     lab.settle();
@@ -81,7 +89,7 @@ fn a_killed_guest_is_announced_and_its_memory_lives_while_it_is_mapped() {
 
 #[test]
 fn a_guest_started_again_is_another_domain_with_the_same_identity() {
-    let mut lab = Lab::new().take();
+    let mut lab = Lab::start().take();
     let mut uuids = Vec::new();
     for domid in 1..=2 {
         let mut guest = spawn(&lab, &["--name", "web"]);
@@ -97,7 +105,7 @@ fn a_guest_started_again_is_another_domain_with_the_same_identity() {
 
 #[test]
 fn a_guest_that_is_asked_for_nonsense_says_so_in_one_line() {
-    let lab = Lab::new().take();
+    let lab = Lab::start().take();
     for args in [&["--pattern", "plaid"][..], &["--fps", "many"], &["--format", "ZZZZ"], &["--colour"]] {
         let guest = Command::new(env!("CARGO_BIN_EXE_grantway-sim-guest"))
             .arg("--socket")

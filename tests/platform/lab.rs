@@ -22,7 +22,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    pub(crate) fn new() -> Holder {
+    pub(crate) fn start() -> Holder {
         let directory = tempfile::tempdir().unwrap();
         let (platform, hypervisor) = Hypervisor::listen(&directory.path().join("hypervisor")).unwrap();
         Holder(Some(Self { platform, hypervisor, directory }))
