@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/xen/zcopy: files, ioctls, limits, and the end of a buffer.
+ * /dev/xen/zcopy: the module, files, ioctls, read() and poll().
  *
  * A handle is the file's number and a number within the file, so that "was
  * freed" and "was never given" differ without memory of the past.
@@ -31,7 +31,7 @@ unsigned int xzc_max_pages = 131072;
 module_param_named(max_pages, xzc_max_pages, uint, 0444);
 MODULE_PARM_DESC(max_pages, "Most pages mapped at a time, all files together (default 131072)");
 
-static unsigned int xzc_max_pages_per_file = 131072;
+unsigned int xzc_max_pages_per_file = 131072;
 module_param_named(max_pages_per_file, xzc_max_pages_per_file, uint, 0444);
 MODULE_PARM_DESC(max_pages_per_file, "Most pages mapped at a time by one file (default 131072)");
 
@@ -39,7 +39,7 @@ static unsigned int xzc_max_pages_per_buffer = 32768;
 module_param_named(max_pages_per_buffer, xzc_max_pages_per_buffer, uint, 0444);
 MODULE_PARM_DESC(max_pages_per_buffer, "Most pages of one buffer (default 32768)");
 
-static unsigned int xzc_max_buffers_per_file = 4096;
+unsigned int xzc_max_buffers_per_file = 4096;
 module_param_named(max_buffers_per_file, xzc_max_buffers_per_file, uint, 0444);
 MODULE_PARM_DESC(max_buffers_per_file,
 		 "Most buffers of one file, with those freed but not yet read() (default 4096)");
@@ -49,23 +49,9 @@ module_param_named(max_mmap_pages, xzc_max_mmap_pages, uint, 0444);
 MODULE_PARM_DESC(max_mmap_pages,
 		 "PV only: most pages in user mappings at a time, all together (default 131072)");
 
-/* So many buffers are unmapped at the same time. */
-#define XZC_WORKERS 4
-
-static struct workqueue_struct *xzc_workqueue;
 static atomic64_t xzc_last_file_id = ATOMIC64_INIT(0);
 
-/* Protects the two below, innermost. */
-static DEFINE_SPINLOCK(xzc_total_lock);
-static unsigned int xzc_total_pages;
-static unsigned int xzc_total_bufs;
-
 /* ---- files ---------------------------------------------------------------- */
-
-static void xzc_file_free(struct kref *ref)
-{
-	kfree(container_of(ref, struct xzc_file, ref));
-}
 
 static int xzc_open(struct inode *inode, struct file *filp)
 {
@@ -111,215 +97,8 @@ static int xzc_close(struct inode *inode, struct file *filp)
 		}
 	}
 	spin_unlock(&file->lock);
-	kref_put(&file->ref, xzc_file_free);
+	xzc_file_put(file);
 	return 0;
-}
-
-/* ---- accounts ------------------------------------------------------------- */
-
-static int xzc_charge_total(u32 count)
-{
-	int ret = -ENOSPC;
-
-	lockdep_assert_held(&xzc_total_lock);
-	if (count <= xzc_max_pages && xzc_total_pages <= xzc_max_pages - count) {
-		xzc_total_pages += count;
-		xzc_total_bufs++;
-		ret = 0;
-	}
-	return ret;
-}
-
-static int xzc_charge(struct xzc_file *file, u32 count)
-{
-	u32 max = xzc_max_pages_per_file;
-	int ret;
-
-	spin_lock(&file->lock);
-	if (file->bufs >= xzc_max_buffers_per_file) {
-		ret = -EMFILE;
-	} else if (count > max || file->pages > max - count) {
-		ret = -ENOSPC;
-	} else {
-		spin_lock(&xzc_total_lock);
-		ret = xzc_charge_total(count);
-		spin_unlock(&xzc_total_lock);
-	}
-	if (!ret) {
-		file->pages += count;
-		file->bufs++;
-	}
-	spin_unlock(&file->lock);
-	return ret;
-}
-
-/* file->bufs goes down only when no record is left: see xzc_read(). */
-static void xzc_uncharge_pages(struct xzc_file *file, u32 count)
-{
-	lockdep_assert_held(&file->lock);
-	file->pages -= count;
-	spin_lock(&xzc_total_lock);
-	xzc_total_pages -= count;
-	xzc_total_bufs--;
-	spin_unlock(&xzc_total_lock);
-}
-
-/* ---- buffers -------------------------------------------------------------- */
-
-static void xzc_buf_free_arrays(struct xzc_buf *buf)
-{
-	kvfree(buf->refs);
-	kvfree(buf->pages);
-	kvfree(buf->unmap);
-	buf->refs = NULL;
-	buf->pages = NULL;
-	buf->unmap = NULL;
-}
-
-/*
- * The grants are unmapped, or never will be. Whoever can see buf after the
- * lock is dropped may free it: a reader takes what is announced.
- */
-static void xzc_buf_done(struct xzc_buf *buf, int status)
-{
-	struct xzc_file *file = buf->file;
-	bool record;
-
-	xzc_buf_free_arrays(buf);
-	spin_lock(&file->lock);
-	record = buf->announce && !file->closed;
-	buf->status = status;
-	if (!status) {
-		list_del_init(&buf->live);
-		xzc_uncharge_pages(file, buf->count);
-	}
-	if (record) {
-		list_add_tail(&buf->released, &file->released);
-	} else {
-		list_del_init(&buf->live);
-		file->bufs--;
-	}
-	spin_unlock(&file->lock);
-	wake_up_all(&file->wait);
-	if (!record)
-		kfree(buf);
-	kref_put(&file->ref, xzc_file_free);
-}
-
-static void xzc_buf_work(struct work_struct *work)
-{
-	struct xzc_buf *buf = container_of(to_delayed_work(work), struct xzc_buf, work);
-	int ret = xzc_unmap(buf);
-
-	if (ret == -EAGAIN) {
-		/* Somebody pinned a page: nothing tells us when it is let go. */
-		buf->retries = min(buf->retries + 1, 50u);
-		queue_delayed_work(xzc_workqueue, &buf->work, msecs_to_jiffies(buf->retries * 2));
-		return;
-	}
-	xzc_buf_done(buf, ret);
-	/* While the guest's pages are in use the module has to stay. */
-	if (!ret)
-		module_put(THIS_MODULE);
-}
-
-/**
- * xzc_buf_unmap_later() - unmap the grants of a buffer whose dma-buf is gone
- * @buf: the buffer, given away
- *
- * Returns at once. The caller's hold of the module ends with the dma-buf, so
- * the work gets its own; unloading waits for the work's last instruction.
- */
-void xzc_buf_unmap_later(struct xzc_buf *buf)
-{
-	__module_get(THIS_MODULE);
-	queue_delayed_work(xzc_workqueue, &buf->work, 0);
-}
-
-/* Undoes xzc_buf_create(); the grants are not mapped. */
-static void xzc_buf_destroy(struct xzc_buf *buf)
-{
-	struct xzc_file *file = buf->file;
-
-	spin_lock(&file->lock);
-	xzc_uncharge_pages(file, buf->count);
-	file->bufs--;
-	spin_unlock(&file->lock);
-	xzc_buf_free_arrays(buf);
-	kfree(buf);
-	kref_put(&file->ref, xzc_file_free);
-}
-
-static struct xzc_buf *xzc_buf_create(struct xzc_file *file,
-				      const struct xen_zcopy_exp_from_refs *op)
-{
-	struct xzc_buf *buf;
-	int ret;
-
-	ret = xzc_charge(file, op->count);
-	if (ret)
-		return ERR_PTR(ret);
-	buf = kzalloc(sizeof(*buf), GFP_KERNEL);
-	if (!buf) {
-		spin_lock(&file->lock);
-		xzc_uncharge_pages(file, op->count);
-		file->bufs--;
-		spin_unlock(&file->lock);
-		return ERR_PTR(-ENOMEM);
-	}
-	kref_get(&file->ref);
-	buf->file = file;
-	buf->domid = op->domid;
-	buf->readonly = op->flags & XEN_ZCOPY_EXP_RDONLY;
-	buf->count = op->count;
-	INIT_LIST_HEAD(&buf->live);
-	INIT_LIST_HEAD(&buf->released);
-	INIT_LIST_HEAD(&buf->attached);
-	mutex_init(&buf->lock);
-	INIT_DELAYED_WORK(&buf->work, xzc_buf_work);
-
-	buf->refs = vmemdup_user(u64_to_user_ptr(op->refs),
-				 array_size(op->count, sizeof(*buf->refs)));
-	if (IS_ERR(buf->refs)) {
-		ret = PTR_ERR(buf->refs);
-		buf->refs = NULL;
-		goto err;
-	}
-	ret = xzc_map(buf);
-	if (ret)
-		goto err;
-	return buf;
-
-err:
-	xzc_buf_destroy(buf);
-	return ERR_PTR(ret);
-}
-
-/* Gives the buffer its name. From now on the file knows it. */
-static int xzc_buf_publish(struct xzc_buf *buf, u64 *handle)
-{
-	struct xzc_file *file = buf->file;
-	int ret = 0;
-
-	spin_lock(&file->lock);
-	if (file->last_seq == U32_MAX) {
-		ret = -EMFILE;
-	} else {
-		*handle = (u64)file->id << 32 | ++file->last_seq;
-		buf->handle = *handle;
-		buf->announce = true;
-		list_add(&buf->live, &file->live);
-	}
-	spin_unlock(&file->lock);
-	return ret;
-}
-
-/* User space never learned the name: nothing will be said about it. */
-static void xzc_buf_unpublish(struct xzc_buf *buf)
-{
-	spin_lock(&buf->file->lock);
-	buf->announce = false;
-	spin_unlock(&buf->file->lock);
 }
 
 /* ---- ioctls --------------------------------------------------------------- */
@@ -333,10 +112,7 @@ static long xzc_ioctl_get_info(struct xen_zcopy_info __user *arg)
 		.max_pages_per_file = xzc_max_pages_per_file,
 	};
 
-	spin_lock(&xzc_total_lock);
-	info.pages_in_use = xzc_total_pages;
-	info.buffers_in_use = xzc_total_bufs;
-	spin_unlock(&xzc_total_lock);
+	xzc_totals(&info.pages_in_use, &info.buffers_in_use);
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
@@ -608,17 +384,12 @@ static int __init xzc_init(void)
 	ret = xzc_check_parameters();
 	if (ret)
 		return ret;
-	/*
-	 * A guest waits for the end of each work. A few at a time, so that many
-	 * don't end together, late.
-	 */
-	xzc_workqueue = alloc_workqueue(KBUILD_MODNAME,
-					WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, XZC_WORKERS);
-	if (!xzc_workqueue)
-		return -ENOMEM;
+	ret = xzc_buf_init();
+	if (ret)
+		return ret;
 	ret = xzc_arena_init();
 	if (ret)
-		goto err_workqueue;
+		goto err_buf;
 	ret = misc_register(&xzc_misc);
 	if (ret)
 		goto err_arena;
@@ -626,16 +397,15 @@ static int __init xzc_init(void)
 
 err_arena:
 	xzc_arena_exit();
-err_workqueue:
-	destroy_workqueue(xzc_workqueue);
+err_buf:
+	xzc_buf_exit();
 	return ret;
 }
 
 static void __exit xzc_exit(void)
 {
 	misc_deregister(&xzc_misc);
-	/* Waits for work that has let go of the module but not yet returned. */
-	destroy_workqueue(xzc_workqueue);
+	xzc_buf_exit();
 	xzc_arena_exit();
 }
 

@@ -2,7 +2,7 @@
 /*
  * Internals of xen-zcopy.
  *
- * A buffer is born in an ioctl (main.c), its grants are mapped into pages of
+ * A buffer is born in an ioctl (main.c, buf.c), its grants are mapped into pages of
  * the arena (map.c), a dma-buf stands for it (dmabuf.c) and user mappings of
  * a PV domain have grants of their own (pvmap.c). The dma-buf's last reference
  * hands it to a worker, which unmaps the grants and tells the file about it.
@@ -93,12 +93,22 @@ struct xzc_buf {
 	unsigned int retries;
 };
 
-/* Module parameters, in pages; constant after load (main.c). */
+/* Module parameters; constant after load (main.c). */
 extern unsigned int xzc_arena_pages;
 extern unsigned int xzc_max_pages;
+extern unsigned int xzc_max_pages_per_file;
+extern unsigned int xzc_max_buffers_per_file;
 extern unsigned int xzc_max_mmap_pages;
 
-/* main.c */
+/* buf.c */
+int xzc_buf_init(void);
+void xzc_buf_exit(void);
+void xzc_file_put(struct xzc_file *file);
+void xzc_totals(u32 *pages, u32 *bufs);
+struct xzc_buf *xzc_buf_create(struct xzc_file *file,
+			       const struct xen_zcopy_exp_from_refs *op);
+int xzc_buf_publish(struct xzc_buf *buf, u64 *handle);
+void xzc_buf_unpublish(struct xzc_buf *buf);
 void xzc_buf_unmap_later(struct xzc_buf *buf);
 
 /* map.c */

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Buffers: accounts, birth, name, and the work that ends them. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "xen-zcopy.h"
+#include "compat.h"
+
+/* So many buffers are unmapped at the same time. */
+#define XZC_WORKERS 4
+
+static struct workqueue_struct *xzc_workqueue;
+
+/* Protects the two below, innermost. */
+static DEFINE_SPINLOCK(xzc_total_lock);
+static unsigned int xzc_total_pages;
+static unsigned int xzc_total_bufs;
+
+static void xzc_file_free(struct kref *ref)
+{
+	kfree(container_of(ref, struct xzc_file, ref));
+}
+
+/**
+ * xzc_file_put() - let go of a file
+ * @file: not to be used any more
+ */
+void xzc_file_put(struct xzc_file *file)
+{
+	kref_put(&file->ref, xzc_file_free);
+}
+
+/* ---- accounts ------------------------------------------------------------- */
+
+static int xzc_charge_total(u32 count)
+{
+	int ret = -ENOSPC;
+
+	lockdep_assert_held(&xzc_total_lock);
+	if (count <= xzc_max_pages && xzc_total_pages <= xzc_max_pages - count) {
+		xzc_total_pages += count;
+		xzc_total_bufs++;
+		ret = 0;
+	}
+	return ret;
+}
+
+static int xzc_charge(struct xzc_file *file, u32 count)
+{
+	u32 max = xzc_max_pages_per_file;
+	int ret;
+
+	spin_lock(&file->lock);
+	if (file->bufs >= xzc_max_buffers_per_file) {
+		ret = -EMFILE;
+	} else if (count > max || file->pages > max - count) {
+		ret = -ENOSPC;
+	} else {
+		spin_lock(&xzc_total_lock);
+		ret = xzc_charge_total(count);
+		spin_unlock(&xzc_total_lock);
+	}
+	if (!ret) {
+		file->pages += count;
+		file->bufs++;
+	}
+	spin_unlock(&file->lock);
+	return ret;
+}
+
+/* file->bufs goes down only when no record is left: see xzc_read(). */
+static void xzc_uncharge_pages(struct xzc_file *file, u32 count)
+{
+	lockdep_assert_held(&file->lock);
+	file->pages -= count;
+	spin_lock(&xzc_total_lock);
+	xzc_total_pages -= count;
+	xzc_total_bufs--;
+	spin_unlock(&xzc_total_lock);
+}
+
+/* ---- buffers -------------------------------------------------------------- */
+
+static void xzc_buf_free_arrays(struct xzc_buf *buf)
+{
+	kvfree(buf->refs);
+	kvfree(buf->pages);
+	kvfree(buf->unmap);
+	buf->refs = NULL;
+	buf->pages = NULL;
+	buf->unmap = NULL;
+}
+
+/*
+ * The grants are unmapped, or never will be. Whoever can see buf after the
+ * lock is dropped may free it: a reader takes what is announced.
+ */
+static void xzc_buf_done(struct xzc_buf *buf, int status)
+{
+	struct xzc_file *file = buf->file;
+	bool record;
+
+	xzc_buf_free_arrays(buf);
+	spin_lock(&file->lock);
+	record = buf->announce && !file->closed;
+	buf->status = status;
+	if (!status) {
+		list_del_init(&buf->live);
+		xzc_uncharge_pages(file, buf->count);
+	}
+	if (record) {
+		list_add_tail(&buf->released, &file->released);
+	} else {
+		list_del_init(&buf->live);
+		file->bufs--;
+	}
+	spin_unlock(&file->lock);
+	wake_up_all(&file->wait);
+	if (!record)
+		kfree(buf);
+	xzc_file_put(file);
+}
+
+static void xzc_buf_work(struct work_struct *work)
+{
+	struct xzc_buf *buf = container_of(to_delayed_work(work), struct xzc_buf, work);
+	int ret = xzc_unmap(buf);
+
+	if (ret == -EAGAIN) {
+		/* Somebody pinned a page: nothing tells us when it is let go. */
+		buf->retries = min(buf->retries + 1, 50u);
+		queue_delayed_work(xzc_workqueue, &buf->work, msecs_to_jiffies(buf->retries * 2));
+		return;
+	}
+	xzc_buf_done(buf, ret);
+	/* While the guest's pages are in use the module has to stay. */
+	if (!ret)
+		module_put(THIS_MODULE);
+}
+
+/**
+ * xzc_buf_unmap_later() - unmap the grants of a buffer whose dma-buf is gone
+ * @buf: the buffer, given away
+ *
+ * Returns at once. The caller's hold of the module ends with the dma-buf, so
+ * the work gets its own; unloading waits for the work's last instruction.
+ */
+void xzc_buf_unmap_later(struct xzc_buf *buf)
+{
+	__module_get(THIS_MODULE);
+	queue_delayed_work(xzc_workqueue, &buf->work, 0);
+}
+
+/* Undoes xzc_buf_create(); the grants are not mapped. */
+static void xzc_buf_destroy(struct xzc_buf *buf)
+{
+	struct xzc_file *file = buf->file;
+
+	spin_lock(&file->lock);
+	xzc_uncharge_pages(file, buf->count);
+	file->bufs--;
+	spin_unlock(&file->lock);
+	xzc_buf_free_arrays(buf);
+	kfree(buf);
+	xzc_file_put(file);
+}
+
+/**
+ * xzc_buf_create() - account for a buffer and map its grants
+ * @file: who asks
+ * @op: what for; checked
+ *
+ * Return: the buffer, or an ERR_PTR() and nothing has changed
+ */
+struct xzc_buf *xzc_buf_create(struct xzc_file *file,
+			       const struct xen_zcopy_exp_from_refs *op)
+{
+	struct xzc_buf *buf;
+	int ret;
+
+	ret = xzc_charge(file, op->count);
+	if (ret)
+		return ERR_PTR(ret);
+	buf = kzalloc(sizeof(*buf), GFP_KERNEL);
+	if (!buf) {
+		spin_lock(&file->lock);
+		xzc_uncharge_pages(file, op->count);
+		file->bufs--;
+		spin_unlock(&file->lock);
+		return ERR_PTR(-ENOMEM);
+	}
+	kref_get(&file->ref);
+	buf->file = file;
+	buf->domid = op->domid;
+	buf->readonly = op->flags & XEN_ZCOPY_EXP_RDONLY;
+	buf->count = op->count;
+	INIT_LIST_HEAD(&buf->live);
+	INIT_LIST_HEAD(&buf->released);
+	INIT_LIST_HEAD(&buf->attached);
+	mutex_init(&buf->lock);
+	INIT_DELAYED_WORK(&buf->work, xzc_buf_work);
+
+	buf->refs = vmemdup_user(u64_to_user_ptr(op->refs),
+				 array_size(op->count, sizeof(*buf->refs)));
+	if (IS_ERR(buf->refs)) {
+		ret = PTR_ERR(buf->refs);
+		buf->refs = NULL;
+		goto err;
+	}
+	ret = xzc_map(buf);
+	if (ret)
+		goto err;
+	return buf;
+
+err:
+	xzc_buf_destroy(buf);
+	return ERR_PTR(ret);
+}
+
+/**
+ * xzc_buf_publish() - give the buffer its name; from now on the file knows it
+ * @buf: exported
+ * @handle: the name
+ *
+ * Return: 0, or -EMFILE when the file has no name left
+ */
+int xzc_buf_publish(struct xzc_buf *buf, u64 *handle)
+{
+	struct xzc_file *file = buf->file;
+	int ret = 0;
+
+	spin_lock(&file->lock);
+	if (file->last_seq == U32_MAX) {
+		ret = -EMFILE;
+	} else {
+		*handle = (u64)file->id << 32 | ++file->last_seq;
+		buf->handle = *handle;
+		buf->announce = true;
+		list_add(&buf->live, &file->live);
+	}
+	spin_unlock(&file->lock);
+	return ret;
+}
+
+/**
+ * xzc_buf_unpublish() - user space never learned the name: say nothing about it
+ * @buf: published
+ */
+void xzc_buf_unpublish(struct xzc_buf *buf)
+{
+	spin_lock(&buf->file->lock);
+	buf->announce = false;
+	spin_unlock(&buf->file->lock);
+}
+
+/**
+ * xzc_totals() - what all files hold together
+ * @pages: pages
+ * @bufs: buffers
+ */
+void xzc_totals(u32 *pages, u32 *bufs)
+{
+	spin_lock(&xzc_total_lock);
+	*pages = xzc_total_pages;
+	*bufs = xzc_total_bufs;
+	spin_unlock(&xzc_total_lock);
+}
+
+/**
+ * xzc_buf_init() - make the workers ready
+ *
+ * Return: 0 or -ENOMEM
+ */
+int xzc_buf_init(void)
+{
+	/*
+	 * A guest waits for the end of each work. A few at a time, so that many
+	 * don't end together, late.
+	 */
+	xzc_workqueue = alloc_workqueue(KBUILD_MODNAME,
+					WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, XZC_WORKERS);
+	return xzc_workqueue ? 0 : -ENOMEM;
+}
+
+/**
+ * xzc_buf_exit() - wait for work that let go of the module but hasn't returned
+ */
+void xzc_buf_exit(void)
+{
+	destroy_workqueue(xzc_workqueue);
+}
