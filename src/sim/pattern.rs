@@ -81,13 +81,13 @@ fn yuyv(x: u32, rgb: Rgb) -> [u8; 2] {
     [y, chroma].map(|value| u8::try_from(value.clamp(0, 255)).unwrap_or(0))
 }
 
-/// The background of a frame. Three brightnesses of each primary that every format can tell apart; a cycle has
-/// 27 frames, and neighbours differ.
+/// The background of a frame. Three brightnesses of each primary that every format can tell apart, and none near its
+/// inverse, so that the bar can be seen; a cycle has 27 frames, and neighbours differ.
 #[must_use]
 pub fn tear_colour(frame: u64) -> Rgb {
     let digit = |value: u64| match value % 3 {
         0 => 0x10,
-        1 => 0x80,
+        1 => 0x60,
         _ => 0xf0,
     };
     [digit(frame), digit(frame / 3), digit(frame / 9)]
