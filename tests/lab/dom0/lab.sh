@@ -150,10 +150,11 @@ create_guest() {
         for line in "$@"; do echo "$line"; done
     } >"$dir/config"
     cp "$dir/config" "$RESULTS/guest-$name.cfg"
-    # xl has been seen to abort once although the domain ran: look at the domain, then try once more.
-    if ! xl create "$dir/config" && ! guest_domid "$name" >/dev/null; then
+    # xl itself has been seen to die or hang once in about fifteen times here: then once more, from anew.
+    if ! timeout 180 xl create "$dir/config"; then
         say "xl create failed for $name: once more"
-        xl create "$dir/config" || fail "guest $name cannot be created"
+        timeout 60 xl destroy "$name" || true
+        timeout 180 xl create "$dir/config" || fail "guest $name cannot be created"
     fi
     say "guest $name is domain $(guest_domid "$name")"
 }
