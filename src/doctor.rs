@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+mod guests;
+
+pub use guests::guest_displays;
+
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

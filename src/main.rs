@@ -4,9 +4,10 @@
 use std::process::ExitCode;
 
 use grantway::cli::{self, DemoOptions, Failure, Hooks, RunOptions};
-use grantway::doctor::Probe;
+use grantway::doctor::{self, Probe};
 use grantway::startup;
 use grantway::xen::sys;
+use xenstore_rs::unix::XsUnix;
 
 fn main() -> ExitCode {
     cli::main(Hooks { run, demo, probe })
@@ -29,7 +30,12 @@ fn demo(_options: DemoOptions) -> Result<(), Failure> {
 }
 
 fn probe() -> Vec<Probe> {
-    sys::probe().into_iter().map(weigh).collect()
+    let mut probes: Vec<_> = sys::probe().into_iter().map(weigh).collect();
+    // Without a connection the probes have said so already.
+    if let Ok(store) = XsUnix::new() {
+        probes.extend(doctor::guest_displays(&store));
+    }
+    probes
 }
 
 /// Only the helper can be done without: then pixels are copied.
