@@ -2,7 +2,7 @@
 //! Logging. The levels are a contract: error is a bug of ours, warn is possible but bad, info is what an
 //! administrator wants to know, debug is trouble that guests cause in detail, trace is each request.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
@@ -28,14 +28,20 @@ pub fn check_filter(filter: &str) -> Result<(), String> {
     EnvFilter::try_new(filter).map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Starts logging to standard error. The first call wins.
+/// Smithay warns of what simple display drivers lack and nobody can change; a filter can ask for it.
+const QUIET: &str = "smithay=error";
+
+/// Starts logging to standard error, in colour on a terminal. The first call wins.
 ///
 /// # Errors
 /// See [`check_filter`].
 pub fn start(filter: &str) -> Result<(), String> {
     check_filter(filter)?;
-    let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).finish();
+    // Of two directives for the same target the later one holds.
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|error| error.to_string())?;
+    let colour = io::stderr().is_terminal();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(io::stderr).finish();
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("logging had been started before");
     }

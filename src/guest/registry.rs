@@ -29,6 +29,10 @@ const RELEASE_TOKEN: &str = "release";
 const STEPS_PER_SECOND: u32 = 50;
 const STEPS_AT_ONCE: u32 = 20;
 
+/// Lines a minute that one device's comings and goings may cause in the log.
+const LINES_PER_MINUTE: u32 = 30;
+const LINES_AT_ONCE: u32 = 10;
+
 /// Why a snapshot was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
@@ -53,6 +57,7 @@ pub struct Entry {
     reading: bool,
     dirty: bool,
     steps: Bucket,
+    log: Bucket,
     watched: Vec<String>,
 }
 
@@ -249,11 +254,20 @@ impl Registry {
                     self.connect(key, version, &connectors, store, context);
                 }
                 DeviceAction::Disconnect(why) => self.disconnect(key, &why, context),
-                DeviceAction::Refused(why) => tracing::warn!("{}: not connected: {why}", self.describe(key)),
+                DeviceAction::Refused(why) => {
+                    if self.may_log(key, context.now) {
+                        tracing::warn!("{}: not connected: {why}", self.describe(key));
+                    }
+                }
                 DeviceAction::ReadAgain => self.read_device(key, store, context.now),
                 DeviceAction::Removed => self.scan(store),
             }
         }
+    }
+
+    /// Whether the device may cause another line in the log.
+    fn may_log(&mut self, key: DeviceKey, now: Time) -> bool {
+        self.entries.get_mut(&key).is_some_and(|entry| entry.log.take(now))
     }
 
     fn describe(&self, key: DeviceKey) -> String {
@@ -294,7 +308,9 @@ impl Registry {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         let result = Link::connect(id, key, &entry.policy, version, connectors, context);
         let result = result.map(|link| {
-            tracing::info!("guest \"{}\" ({key}): connected, {} connectors", entry.name, connectors.len());
+            if entry.log.take(context.now) {
+                tracing::info!("guest \"{}\" ({key}): connected, {} connectors", entry.name, connectors.len());
+            }
             entry.link = Some(link);
         });
         let actions = entry.device.connected(result);
@@ -304,7 +320,9 @@ impl Registry {
     fn disconnect(&mut self, key: DeviceKey, why: &str, context: &mut Context<'_>) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         if let Some(link) = entry.link.take() {
-            tracing::info!("guest \"{}\" ({key}): disconnected: {why}", entry.name);
+            if entry.log.take(context.now) {
+                tracing::info!("guest \"{}\" ({key}): disconnected: {why}", entry.name);
+            }
             link.close(context);
         }
     }
@@ -316,7 +334,9 @@ impl Registry {
     }
 
     fn close_broken(&mut self, key: DeviceKey, fatal: &Fatal, store: &mut Store, context: &mut Context<'_>) {
-        tracing::warn!("{}: the display is closed: {fatal}", self.describe(key));
+        if self.may_log(key, context.now) {
+            tracing::warn!("{}: the display is closed: {fatal}", self.describe(key));
+        }
         self.close(key, &fatal.to_string(), store, context);
     }
 
@@ -450,6 +470,7 @@ impl Entry {
             reading: false,
             dirty: false,
             steps: Bucket::new(STEPS_PER_SECOND, Duration::from_secs(1), STEPS_AT_ONCE),
+            log: Bucket::new(LINES_PER_MINUTE, Duration::from_secs(60), LINES_AT_ONCE),
             watched: Vec::new(),
         }
     }
