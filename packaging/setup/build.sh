@@ -28,15 +28,22 @@ rust_is_new_enough() {
 install_packages "${libraries[@]}" "${tools[@]}" "${runtime[@]}"
 
 if ! rust_is_new_enough; then
-    case "$(debian_codename)" in
+    codename=$(debian_codename)
+    case "$codename" in
         trixie)
-            ensure_backports
-            install_packages -t trixie-backports rustc cargo rust-clippy rustfmt
-            # An older toolchain that is installed already counts as present: bring it up to date.
-            rust_is_new_enough || apt_get install -y --no-install-recommends -t trixie-backports rustc cargo rust-clippy rustfmt
-            rust_is_new_enough || die "Rust $wanted or newer is needed, and another one comes first on PATH: $(command -v rustc)" ;;
+            ensure_suite backports
+            toolchain=(-t trixie-backports rustc cargo rust-clippy rustfmt) ;;
         *)
-            die "Rust $wanted or newer is needed, which Debian 12 does not have: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y" ;;
+            # Debian 12 gets a newer Rust for its browsers, by security updates. It has no clippy.
+            ensure_suite security
+            toolchain=(rustc-web cargo-web rustfmt-web)
+            # The two exclude each other, and what is installed is not ours to remove.
+            [ -n "$(missing_packages rustc)" ] \
+                || die "Rust $wanted or newer is needed, and Debian's older rustc is installed; this replaces it: apt-get install ${toolchain[*]}" ;;
     esac
+    say "installing Rust: ${toolchain[*]}"
+    # Not only what is missing: an older toolchain is brought up to date by this.
+    apt_get install -y --no-install-recommends "${toolchain[@]}"
+    rust_is_new_enough || die "Rust $wanted or newer is needed, and an older one comes first on PATH: $(command -v rustc); bring it up to date, with rustup: rustup update"
 fi
 say "set-up for the build: done"

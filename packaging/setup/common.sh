@@ -42,7 +42,7 @@ apt_updated=
 apt_update() {
     if [ -z "$apt_updated" ] || [ "${1:-}" = again ]; then
         say "refreshing the package lists"
-        apt_get update
+        apt_get update || return
         apt_updated=yes
     fi
 }
@@ -75,22 +75,27 @@ debian_mirror() {
     echo "${site%/}|$keyring"
 }
 
-# Makes Debian's backports of this release available to apt. Nothing is upgraded by that: apt takes
-# a package from backports only when told to.
-ensure_backports() {
-    local codename mirror file
-    codename=$(debian_codename)
-    if [ -n "$(apt_sites "$codename-backports")" ]; then
+# Makes suite "backports" or "security" of this release available to apt, from the same mirror.
+# Backports upgrade nothing: apt takes a package from there only when told to.
+ensure_suite() {
+    local suite mirror site file
+    suite=$(debian_codename)-$1
+    if [ -n "$(apt_sites "$suite")" ]; then
         apt_update
         return
     fi
     mirror=$(debian_mirror)
-    file=/etc/apt/sources.list.d/grantway-backports.sources
-    say "adding $codename-backports to apt ($file)"
+    site=${mirror%%|*}
+    # Mirrors carry security updates beside the release, the other suites within it.
+    [ "$1" != security ] || site=$site-security
+    file=/etc/apt/sources.list.d/grantway-$1.sources
+    say "adding $suite to apt ($file)"
     printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' \
-        "${mirror%%|*}" "$codename-backports" "${mirror#*|}" | as_root tee "$file" >/dev/null
-    apt_update again
-    [ -n "$(apt_sites "$codename-backports")" ] || die "the mirror has no $codename-backports"
+        "$site" "$suite" "${mirror#*|}" | as_root tee "$file" >/dev/null
+    if ! apt_update again || [ -z "$(apt_sites "$suite")" ]; then
+        as_root rm -f "$file"
+        die "$site has no $suite; add a source for it to /etc/apt and try again"
+    fi
 }
 
 # Installs what is missing of the packages named; "-t SUITE" in front takes them from that suite.
@@ -99,6 +104,7 @@ install_packages() {
     if [ "$1" = -t ]; then suite=(-t "$2"); shift 2; fi
     mapfile -t missing < <(missing_packages "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
+    debian_codename >/dev/null
     apt_update
     say "installing ${#missing[@]} packages: ${missing[*]}"
     apt_get install -y --no-install-recommends "${suite[@]}" "${missing[@]}"

@@ -14,7 +14,7 @@ installed=$(dpkg-query -W -f '${db:Status-Status} ${Version}\n' qemu-utils qemu-
 case "$installed" in
     *~bpo*)
         if [ -n "$(missing_packages qemu-system-x86)" ]; then
-            ensure_backports
+            ensure_suite backports
             install_packages -t "$(debian_codename)-backports" qemu-system-x86
         fi ;;
     *) install_packages qemu-system-x86 ;;
