@@ -213,12 +213,11 @@ impl Watch<'_> {
         let path = self.share.join("results").join(&scenario.name).join("figures");
         let text = fs::read_to_string(path).unwrap_or_default();
         let figures = text.lines().filter_map(|line| line.split_once('\t'));
-        Outcome {
-            name: scenario.name.clone(),
-            failure,
-            seconds: start.elapsed().as_secs_f64(),
-            figures: figures.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        }
+        let mut figures: Vec<_> = figures.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        // Times mean little without it.
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        figures.extend(load.split(' ').next().map(|minute| ("host-load".to_owned(), minute.to_owned())));
+        Outcome { name: scenario.name.clone(), failure, seconds: start.elapsed().as_secs_f64(), figures }
     }
 
     /// Answers requests and calls `done` until it returns something, the machine ends or time runs out.

@@ -149,3 +149,67 @@ fn read_png(path: &Path) -> Result<Picture> {
     let (width, height) = size.ok_or("it is too large")?;
     Ok(Picture { width, height, pixels })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_by_two() -> Picture {
+        Picture { width: 2, height: 2, pixels: vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9] }
+    }
+
+    #[test]
+    fn a_ppm_is_read_as_qemu_writes_it() {
+        let mut data = b"P6\n2 2\n255\n".to_vec();
+        data.extend_from_slice(&two_by_two().pixels);
+        assert_eq!(parse_ppm(&data), Ok(two_by_two()));
+        data.pop();
+        assert!(parse_ppm(&data).is_err(), "a byte is missing");
+        assert!(parse_ppm(b"P5\n1 1\n255\n0").is_err(), "another kind");
+    }
+
+    #[test]
+    fn a_png_is_read_as_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("picture.png");
+        two_by_two().write_png(&path).unwrap();
+        assert_eq!(Picture::read(&path), Ok(two_by_two()));
+    }
+
+    #[test]
+    fn a_crop_must_lie_inside() {
+        let right = Area { x: 1, y: 0, width: 1, height: 2 };
+        assert_eq!(two_by_two().crop(right).unwrap().pixels, [0, 255, 0, 9, 9, 9]);
+        assert!(two_by_two().crop(Area { x: 1, y: 1, width: 2, height: 1 }).is_err());
+        assert!(two_by_two().crop(Area { x: 0, y: 0, width: 0, height: 1 }).is_err());
+    }
+
+    #[test]
+    fn one_differing_byte_is_found() {
+        assert_eq!(two_by_two().difference(&two_by_two()), None);
+        let mut other = two_by_two();
+        other.pixels[11] = 8;
+        let told = two_by_two().difference(&other).unwrap();
+        assert!(told.starts_with("1 of 4 pixels differ, the first at 1,1"), "{told}");
+    }
+
+    #[test]
+    fn rg16_keeps_black_white_and_the_upper_bits() {
+        let picture = Picture { width: 3, height: 1, pixels: vec![0, 0, 0, 255, 255, 255, 0xc7, 0xc3, 0x0f] };
+        assert_eq!(picture.through_rg16().pixels, [0, 0, 0, 255, 255, 255, 0xc6, 0xc3, 0x08]);
+    }
+
+    #[test]
+    fn only_one_colour_is_one_colour() {
+        let plain = Picture { width: 2, height: 1, pixels: vec![1, 2, 3, 1, 2, 3] };
+        assert_eq!(plain.only_colour(), Ok("010203".into()));
+        assert!(two_by_two().only_colour().is_err());
+    }
+
+    #[test]
+    fn test_pictures_with_different_seeds_differ_everywhere() {
+        let (one, two) = (Picture::pattern(300, 280, 1), Picture::pattern(300, 280, 2));
+        let same = one.pixels.chunks_exact(3).zip(two.pixels.chunks_exact(3)).filter(|(a, b)| a == b).count();
+        assert_eq!(same, 0);
+    }
+}
