@@ -16,7 +16,7 @@ AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo env HOME="$$HOME" PATH="$$
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help build demo test check lint xen-test xen-lab xen-shell setup-build setup-lab release lab-clean clean
+.PHONY: help build demo test check lint xen-test xen-lab xen-shell setup-build setup-lab release bench lab-clean clean
 
 help:
 	@echo 'make demo        build, and show two simulated guests (a picture, and the status table)'
@@ -25,6 +25,7 @@ help:
 	@echo 'make xen-lab SCENARIO=FOLDER   one scenario, from anywhere'
 	@echo 'make xen-shell   a prompt in Dom0 with the compositor running'
 	@echo 'make build       the program alone: target/release/grantway'
+	@echo 'make bench       how fast guests are served on the simulator, and what it costs (docs/performance.md)'
 	@echo 'make check       formatting and lints alone'
 	@echo 'make lab-clean   removes the lab results and the cached Dom0 trees'
 	@echo
@@ -49,6 +50,12 @@ test: setup-build
 	$(call step,tests)
 	@$(CARGO) test $(FEATURES)
 	@$(MAKE) --no-print-directory lint
+
+# strace counts the system calls.
+bench: setup-build
+	@source packaging/setup/common.sh && install_packages strace
+	$(call step,measuring)
+	@$(CARGO) bench $(FEATURES) --bench flip
 
 check: setup-build
 	@$(MAKE) --no-print-directory lint

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A guest in the bench's own process. It draws once, and then only flips: what is measured is the backend.
+
+use std::path::Path;
+use std::time::Duration;
+
+use grantway::displif::wire::SetConfig;
+use grantway::sim::display_front::{Buffer, DisplayFront, Geometry};
+use grantway::sim::front::{self, now};
+use grantway::sim::pattern::{self, Format, Pattern};
+
+use crate::Outcome;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const XR24: Format = pattern::FORMATS[2];
+
+/// A buffer and its framebuffer.
+struct Surface {
+    buffer: Buffer,
+    framebuffer: u64,
+}
+
+/// How long flips took.
+#[derive(Default)]
+pub(crate) struct FlipTimes {
+    /// From the request to its response.
+    pub(crate) reply: Vec<Duration>,
+    /// From the request to the flip's event.
+    pub(crate) event: Vec<Duration>,
+    /// From the output's tick to the flip's event.
+    pub(crate) after_tick: Vec<Duration>,
+}
+
+/// A guest with one connector and two buffers.
+pub(crate) struct Guest {
+    front: DisplayFront,
+    surfaces: [Surface; 2],
+    width: u32,
+    height: u32,
+    /// Which surface is shown.
+    shown: usize,
+}
+
+impl Guest {
+    /// Connects, and shows the first buffer.
+    pub(crate) fn start(socket: &Path, (width, height): (u32, u32)) -> Outcome<Self> {
+        let device = format!("backend=0,be-alloc=0,connectors=bench:{width}x{height}");
+        let frames = 64 * 256;
+        let mut front = DisplayFront::new(front::Guest::start(socket, "bench", &[&device], frames)?, 0, 1);
+        front.connect(PATIENCE)?;
+        let surfaces = [surface(&mut front, width, height, 0)?, surface(&mut front, width, height, 1)?];
+        let mut guest = Self { front, surfaces, width, height, shown: 0 };
+        guest.show()?;
+        Ok(guest)
+    }
+
+    fn show(&mut self) -> Outcome<()> {
+        let Some(Surface { framebuffer, .. }) = self.surfaces.get(self.shown) else { return Ok(()) };
+        let config =
+            SetConfig { cookie: *framebuffer, x: 0, y: 0, width: self.width, height: self.height, bpp: XR24.bpp };
+        Ok(self.front.set_config(0, config)?)
+    }
+
+    /// Attaches and detaches a framebuffer that is never shown, and adds how long each answer took.
+    pub(crate) fn replies(&mut self, pairs: usize, times: &mut Vec<Duration>) -> Outcome<()> {
+        let buffer = self.surfaces[0].buffer.cookie;
+        for _ in 0..pairs {
+            let start = now();
+            let framebuffer = self.front.attach(buffer, self.width, self.height, XR24.fourcc())?;
+            let middle = now();
+            self.front.detach(framebuffer)?;
+            times.extend([middle - start, now() - middle]);
+        }
+        Ok(())
+    }
+
+    /// Flips so often, each time as soon as the last flip's event is there, as a guest does that draws all the
+    /// time.
+    pub(crate) fn flips(&mut self, count: usize, refresh: Duration, times: &mut FlipTimes) -> Outcome<()> {
+        for _ in 0..count {
+            let start = now();
+            self.shown = 1 - self.shown;
+            let Some(Surface { framebuffer, .. }) = self.surfaces.get(self.shown) else { continue };
+            self.front.flip(0, *framebuffer)?;
+            let answered = now();
+            while self.front.flip_pending(0) {
+                self.front.wait_flips(PATIENCE)?;
+            }
+            let seen = now();
+            times.reply.push(answered - start);
+            times.event.push(seen - start);
+            times.after_tick.push(since_tick(seen, refresh)?);
+        }
+        Ok(())
+    }
+
+    /// Takes the shown buffer away so often, and puts a new one in its place; gives how long each DBUF_DESTROY
+    /// took.
+    pub(crate) fn destroys(&mut self, count: usize) -> Outcome<Vec<Duration>> {
+        let mut times = Vec::new();
+        for _ in 0..count {
+            let fresh = surface(&mut self.front, self.width, self.height, 0)?;
+            let Some(shown) = self.surfaces.get_mut(self.shown) else { continue };
+            let old = std::mem::replace(shown, fresh);
+            self.front.detach(old.framebuffer)?;
+            let start = now();
+            self.front.destroy_buffer(old.buffer)?;
+            times.push(now() - start);
+            self.show()?;
+            // On the display before its turn comes.
+            self.flips(2, Duration::from_secs(1), &mut FlipTimes::default())?;
+        }
+        Ok(times)
+    }
+
+    /// Lets go of everything. An error when anything went wrong since the start: the times would be of
+    /// something else.
+    pub(crate) fn end(mut self) -> Outcome<()> {
+        self.front.set_config(0, SetConfig::default())?;
+        for surface in self.surfaces {
+            self.front.detach(surface.framebuffer)?;
+            self.front.destroy_buffer(surface.buffer)?;
+        }
+        self.front.close()?;
+        let counts = self.front.counts;
+        let faults = [
+            counts.flip_errors,
+            counts.bad_ids,
+            counts.timeouts,
+            counts.flip_timeouts,
+            counts.stray_responses,
+            counts.still_mapped,
+        ];
+        if faults.iter().sum::<u64>() > 0 || counts.flips != counts.events {
+            return Err(format!("the guest was not served well: {counts:?}").into());
+        }
+        Ok(())
+    }
+}
+
+fn surface(front: &mut DisplayFront, width: u32, height: u32, frame: u64) -> Outcome<Surface> {
+    let buffer = front.create_buffer(Geometry::picture(width, height, XR24.bpp))?;
+    let line = pattern::line(Pattern::Solid, XR24, frame, width);
+    let pages = buffer.view(&front.guest)?;
+    for y in 0..usize::try_from(height)? {
+        pages.write(y * line.len(), &line)?;
+    }
+    let framebuffer = front.attach(buffer.cookie, width, height, XR24.fourcc())?;
+    Ok(Surface { buffer, framebuffer })
+}
+
+/// The headless backend's ticks are the multiples of the refresh time on the monotonic clock.
+fn since_tick(seen: Duration, refresh: Duration) -> Outcome<Duration> {
+    Ok(Duration::from_nanos(u64::try_from(seen.as_nanos() % refresh.as_nanos())?))
+}
