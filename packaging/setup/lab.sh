@@ -9,8 +9,9 @@ cd "$(dirname "$0")/../.."
 tools=(debootstrap debian-archive-keyring busybox-static cpio zstd xz-utils kmod util-linux)
 install_packages "${tools[@]}"
 
-# The emulator must be of one build with the parts of QEMU that are installed already.
-installed=$(dpkg-query -W -f '${db:Status-Status} ${Version}\n' qemu-utils qemu-system-common 2>/dev/null | sed -n 's/^installed //p' | head -n 1)
+# The emulator must be of one build with the parts of QEMU that are installed already. (dpkg-query fails
+# for those that are not.)
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Version}\n' qemu-utils qemu-system-common 2>/dev/null | sed -n 's/^installed //p' | head -n 1) || true
 case "$installed" in
     *~bpo*)
         if [ -n "$(missing_packages qemu-system-x86)" ]; then
