@@ -258,9 +258,11 @@ clean_up() {
 
 # `make xen-shell`: the compositor, where there is one, and a prompt on the serial console.
 shell_session() {
+    # A failure here is told, and no reason for this process, which is init, to end.
+    trap '' USR1
     echo
     if [ -x "$GRANTWAY" ]; then
-        start_grantway && echo "The compositor runs; its log: $RESULTS/grantway.log"
+        (start_grantway) && echo "The compositor runs; its log: $RESULTS/grantway.log"
     fi
     echo "This is Dom0. Helpers of the scenarios: /lab/lab.sh. 'exit' powers off."
     (cd /root && exec setsid -c bash --rcfile <(echo '. /lab/lab.sh; trap - USR1; PS1="dom0:\w# "') -i)

@@ -19,7 +19,7 @@ mod scenario;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use nix::fcntl::{Flock, FlockArg};
@@ -124,6 +124,8 @@ fn prepare(out: &Path) -> Result<Lab> {
         .env("GRANTWAY", program)
         .env("LAB_GUEST", runner.with_file_name("lab-guest"))
         .arg(&kit)
+        // What is typed is meant for the shell that comes later.
+        .stdin(Stdio::null())
         .status()
         .map_err(|error| format!("bash cannot be started: {error}"))?;
     if !status.success() {
