@@ -265,6 +265,7 @@ shell_session() {
         (start_grantway) && echo "The compositor runs; its log: $RESULTS/grantway.log"
     fi
     echo "This is Dom0. Helpers of the scenarios: /lab/lab.sh. 'exit' powers off."
-    (cd /root && exec setsid -c bash --rcfile <(echo '. /lab/lab.sh; trap - USR1; PS1="dom0:\w# "') -i)
+    echo '. /lab/lab.sh; trap "" USR1; PS1="dom0:\w# "' >/run/shellrc
+    (cd /root && exec setsid -c bash --rcfile /run/shellrc -i)
     clean_up
 }
