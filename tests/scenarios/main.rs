@@ -51,6 +51,7 @@ scenarios! {
     guest_picture: "guest-picture",
     guest_reboots: "guest-reboots",
     guests_and_formats: "guests-and-formats",
+    screen_off: "screen-off",
 }
 
 fn run(name: &str) {
