@@ -378,6 +378,10 @@ static int __init xzc_init(void)
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_exp_from_refs) != 40);
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_wait_free) != 16);
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_released) != 16);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_alloc) != 40);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_imp_to_refs) != 40);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_end_access) != 16);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_domain) != 32);
 
 	if (!xen_domain())
 		return -ENODEV;
