@@ -14,7 +14,7 @@ use crate::xen::{DomId, GrantRef};
 pub(super) const DEVICE: &str = "/dev/xen/zcopy";
 
 /// The version of the helper's interface that we speak.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Bytes in a release record: handle, status, reserved.
 const RECORD: usize = 16;
