@@ -15,6 +15,7 @@ use crate::xen::evtchn::EventChannels;
 use crate::xen::grants::Grants;
 
 pub mod buffers;
+pub mod keyboards;
 pub mod link;
 pub mod policy;
 pub mod registry;

@@ -11,12 +11,15 @@ use crate::displif::device::{ConnectorSetup, Device, DeviceAction};
 use crate::displif::rate::Bucket;
 use crate::displif::session::Fatal;
 use crate::displif::wire::Version;
+use crate::kbdif::{Capabilities, Input};
+use crate::scene::WindowId;
 use crate::scene::element::BufferId;
 use crate::time::Time;
 use crate::xen::grants::ExportId;
 use crate::xen::store::{Change, Query, Snapshot, Store, StoreEvent, Ticket};
 use crate::xen::{DomId, Port};
 
+use super::keyboards::Keyboards;
 use super::link::Link;
 use super::policy::{GuestPolicy, PolicyFor};
 use super::{Context, DeviceKey, FlipToken, LinkId};
@@ -66,6 +69,7 @@ pub struct Entry {
 pub struct Registry {
     base: String,
     entries: BTreeMap<DeviceKey, Entry>,
+    keyboards: Keyboards,
     policy_for: PolicyFor,
     purposes: BTreeMap<Ticket, Purpose>,
     updates: BTreeMap<Ticket, DeviceKey>,
@@ -82,6 +86,7 @@ impl Registry {
         let mut registry = Self {
             base: String::new(),
             entries: BTreeMap::new(),
+            keyboards: Keyboards::default(),
             policy_for,
             purposes: BTreeMap::new(),
             updates: BTreeMap::new(),
@@ -412,6 +417,28 @@ impl Registry {
         let devices = self.entries.values().filter_map(|entry| entry.device.deadline());
         let flapping = self.entries.values().filter(|entry| entry.dirty && !entry.reading);
         sessions.chain(devices).chain(flapping.map(|entry| entry.steps.ready_at())).min()
+    }
+
+    /// What the input device of the guest that owns a window takes; `None` when it has none, or is not
+    /// connected yet.
+    #[must_use]
+    pub fn capabilities(&self, window: WindowId) -> Option<Capabilities> {
+        self.keyboards.capabilities(window)
+    }
+
+    /// Hands what the user did to the guest that owns the window, with at most one notify for all of it.
+    ///
+    /// Positions, also those of touch, are pixels of the window's content as the guest knows it (before any
+    /// scaling), from its top left corner; they are mapped into the input device's own space here. What the
+    /// device does not take is left out. For one finger all events go to the window that it went down on.
+    pub fn input(&mut self, window: WindowId, events: &[Input], context: &mut Context<'_>) {
+        self.keyboards.input(window, events, context);
+    }
+
+    /// The window lost the focus: all keys, buttons and fingers that its guest holds are released in it.
+    /// Nothing is pressed again when the focus comes back.
+    pub fn focus_lost(&mut self, window: WindowId, context: &mut Context<'_>) {
+        self.keyboards.focus_lost(window, context);
     }
 
     /// The devices, by domain and number.
