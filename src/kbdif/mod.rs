@@ -3,6 +3,15 @@
 //! without a clock: what the user does and times go in, events are written into the frontend's page, and the
 //! answer says whether the frontend is to be notified.
 
+pub mod device;
+pub mod features;
+pub mod keys;
+pub mod limits;
+pub mod session;
+pub mod status;
+mod touch;
+pub mod wire;
+
 /// One thing that the user did, for one guest.
 ///
 /// Positions are whole pixels from the top left corner of what they are said to be relative to.
