@@ -15,6 +15,7 @@ use crate::xen::pages::SharedPages;
 use crate::xen::{GrantRef, Port};
 
 use super::buffers::{Buffers, GuestMemory, Origin};
+use super::pairing::Area;
 use super::policy::GuestPolicy;
 use super::{Context, DeviceKey, FlipToken, LinkId};
 
@@ -55,6 +56,8 @@ pub struct Link {
     session: Session,
     buffers: Buffers,
     connectors: Vec<Connector>,
+    /// The same, as far as input is concerned.
+    areas: Vec<Area>,
     /// Connectors whose ring holds more than the last turn's budget allowed.
     unfinished: Vec<usize>,
 }
@@ -95,7 +98,12 @@ impl Link {
             context.scene.set_fullscreen(Some(first.window));
         }
         let unfinished = (0..connectors.len()).collect();
-        Ok(Self { id, key, label, session, buffers: Buffers::default(), connectors, unfinished })
+        let area = |ring: &ConnectorSetup| {
+            let ConnectorSetup { unique_id, width, height, .. } = ring.clone();
+            Area { unique_id, width, height }
+        };
+        let areas = rings.iter().map(area).collect();
+        Ok(Self { id, key, label, session, buffers: Buffers::default(), connectors, areas, unfinished })
     }
 
     /// The connection's name.
@@ -107,6 +115,12 @@ impl Link {
     /// The windows, in the order of the connectors.
     pub fn windows(&self) -> impl Iterator<Item = WindowId> {
         self.connectors.iter().map(|connector| connector.window)
+    }
+
+    /// The connectors' pictures, in their order.
+    #[must_use]
+    pub fn areas(&self) -> &[Area] {
+        &self.areas
     }
 
     /// Whether the port is one of ours.
@@ -322,6 +336,9 @@ impl Link {
         let Some(connector) = self.connectors.get_mut(index) else { return };
         connector.configuration = configuration;
         if let Some(configuration) = configuration {
+            if let Some(area) = self.areas.get_mut(index) {
+                (area.width, area.height) = (configuration.width, configuration.height);
+            }
             context.scene.resize_content(connector.window, size(configuration.width, configuration.height));
         }
         self.show(index, configuration.map(|configuration| configuration.framebuffer), context);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Where a domain meets a window: the only module that knows both.
 //!
-//! [`registry`] follows xenstore and decides which displays exist, [`link`] is one connected display,
+//! [`registry`] decides which displays exist, [`link`] is one connected display, [`keyboards`] are the input devices,
 //! [`buffers`] holds what a guest has granted, and [`policy`] says who a guest is and what it may.
 
 use std::fmt;
@@ -15,8 +15,11 @@ use crate::xen::evtchn::EventChannels;
 use crate::xen::grants::Grants;
 
 pub mod buffers;
+mod follow;
+mod keyboard_link;
 pub mod keyboards;
 pub mod link;
+pub mod pairing;
 pub mod policy;
 pub mod registry;
 
