@@ -246,6 +246,8 @@ fn poweroff_and_rmmod_are_answered_as_they_want_it() {
 
 #[test]
 fn a_device_of_a_predecessor_is_taken_over() {
+    let it = Fixture::published();
+    assert!(!it.device.is_unread(), "nobody has looked yet");
     for (own, front) in [("4", "4"), ("2", "4"), ("4", "3"), ("6", "6"), ("6", "3")] {
         let mut it = Fixture::published();
         it.back("state", own);
