@@ -91,6 +91,15 @@ impl Desk {
         self.screenshot(ScreenshotTarget::Guest { guest, connector })
     }
 
+    pub(crate) fn output_picture(&mut self) -> Picture {
+        self.screenshot(ScreenshotTarget::FirstOutput)
+    }
+
+    pub(crate) fn fullscreen(&mut self, name: Option<&str>) {
+        let guest = name.map(|name| GuestSelector::Name(name.to_owned()));
+        assert_eq!(self.client.request(&Request::Fullscreen { guest }).unwrap(), Response::Done);
+    }
+
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         match self.client.request(&Request::Screenshot { target }).unwrap() {
             Response::Screenshot(picture) => Picture::new(&picture),
@@ -125,7 +134,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
-fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(result) = ready() {
@@ -147,16 +156,27 @@ impl Guest {
     }
 
     /// Waits for its end, and gives its report.
-    pub(crate) fn report(mut self) -> Value {
+    pub(crate) fn report(self) -> Value {
+        let (report, success) = self.end();
+        assert!(success, "{report}");
+        report
+    }
+
+    /// Waits for an end with an error, and gives its report.
+    pub(crate) fn failure(self) -> Value {
+        let (report, success) = self.end();
+        assert!(!success, "{report}");
+        report
+    }
+
+    fn end(mut self) -> (Value, bool) {
         let mut line = String::new();
         let mut output = BufReader::new(self.0.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
         let mut rest = Vec::new();
         output.read_to_end(&mut rest).unwrap();
         let status = self.0.wait().unwrap();
-        let report: Value = serde_json::from_str(&line).unwrap();
-        assert!(status.success(), "{report}");
-        report
+        (serde_json::from_str(&line).unwrap(), status.success())
     }
 }
 

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod be_alloc;
 mod desk;
 
 use desk::{Desk, Picture};
