@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Buffers: accounts, birth, name, and the work that ends them. */
+/* Buffers: birth, name, the work that unmaps a guest's grants, and the end. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
@@ -14,76 +14,6 @@
 
 static struct workqueue_struct *xzc_workqueue;
 
-/* Protects the two below, innermost. */
-static DEFINE_SPINLOCK(xzc_total_lock);
-static unsigned int xzc_total_pages;
-static unsigned int xzc_total_bufs;
-
-static void xzc_file_free(struct kref *ref)
-{
-	kfree(container_of(ref, struct xzc_file, ref));
-}
-
-/**
- * xzc_file_put() - let go of a file
- * @file: not to be used any more
- */
-void xzc_file_put(struct xzc_file *file)
-{
-	kref_put(&file->ref, xzc_file_free);
-}
-
-/* ---- accounts ------------------------------------------------------------- */
-
-static int xzc_charge_total(u32 count)
-{
-	int ret = -ENOSPC;
-
-	lockdep_assert_held(&xzc_total_lock);
-	if (count <= xzc_max_pages && xzc_total_pages <= xzc_max_pages - count) {
-		xzc_total_pages += count;
-		xzc_total_bufs++;
-		ret = 0;
-	}
-	return ret;
-}
-
-static int xzc_charge(struct xzc_file *file, u32 count)
-{
-	u32 max = xzc_max_pages_per_file;
-	int ret;
-
-	spin_lock(&file->lock);
-	if (file->bufs >= xzc_max_buffers_per_file) {
-		ret = -EMFILE;
-	} else if (count > max || file->pages > max - count) {
-		ret = -ENOSPC;
-	} else {
-		spin_lock(&xzc_total_lock);
-		ret = xzc_charge_total(count);
-		spin_unlock(&xzc_total_lock);
-	}
-	if (!ret) {
-		file->pages += count;
-		file->bufs++;
-	}
-	spin_unlock(&file->lock);
-	return ret;
-}
-
-/* file->bufs goes down only when no record is left: see xzc_read(). */
-static void xzc_uncharge_pages(struct xzc_file *file, u32 count)
-{
-	lockdep_assert_held(&file->lock);
-	file->pages -= count;
-	spin_lock(&xzc_total_lock);
-	xzc_total_pages -= count;
-	xzc_total_bufs--;
-	spin_unlock(&xzc_total_lock);
-}
-
-/* ---- buffers -------------------------------------------------------------- */
-
 static void xzc_buf_free_arrays(struct xzc_buf *buf)
 {
 	kvfree(buf->refs);
@@ -94,11 +24,15 @@ static void xzc_buf_free_arrays(struct xzc_buf *buf)
 	buf->unmap = NULL;
 }
 
-/*
- * The grants are unmapped, or never will be. Whoever can see buf after the
- * lock is dropped may free it: a reader takes what is announced.
+/**
+ * xzc_buf_done() - a buffer is over
+ * @buf: no page of it is mapped or granted, or never will be let go; given away
+ * @status: 0, or the errno of the unmap
+ *
+ * Whoever can see @buf after the lock is dropped may free it: a reader takes
+ * what is announced.
  */
-static void xzc_buf_done(struct xzc_buf *buf, int status)
+void xzc_buf_done(struct xzc_buf *buf, int status)
 {
 	struct xzc_file *file = buf->file;
 	bool record;
@@ -109,7 +43,9 @@ static void xzc_buf_done(struct xzc_buf *buf, int status)
 	buf->status = status;
 	if (!status) {
 		list_del_init(&buf->live);
-		xzc_uncharge_pages(file, buf->count);
+		xzc_uncharge_pages(buf);
+	} else {
+		xzc_hide(buf);
 	}
 	if (record) {
 		list_add_tail(&buf->released, &file->released);
@@ -154,18 +90,59 @@ void xzc_buf_unmap_later(struct xzc_buf *buf)
 	queue_delayed_work(xzc_workqueue, &buf->work, 0);
 }
 
-/* Undoes xzc_buf_create(); the grants are not mapped. */
-static void xzc_buf_destroy(struct xzc_buf *buf)
+/**
+ * xzc_buf_destroy() - undo xzc_buf_new()
+ * @buf: no page of it is mapped or granted
+ */
+void xzc_buf_destroy(struct xzc_buf *buf)
 {
 	struct xzc_file *file = buf->file;
 
 	spin_lock(&file->lock);
-	xzc_uncharge_pages(file, buf->count);
+	xzc_uncharge_pages(buf);
 	file->bufs--;
 	spin_unlock(&file->lock);
 	xzc_buf_free_arrays(buf);
 	kfree(buf);
 	xzc_file_put(file);
+}
+
+/**
+ * xzc_buf_new() - a buffer that is accounted for, without any page
+ * @file: who asks
+ * @kind: what it is going to be made of
+ * @domid: the other domain
+ * @count: number of pages
+ * @charged: number of pages that it will take
+ *
+ * Return: the buffer, or an ERR_PTR() with the errno of xzc_charge()
+ */
+struct xzc_buf *xzc_buf_new(struct xzc_file *file, enum xzc_kind kind, domid_t domid, u32 count,
+			    u32 charged)
+{
+	struct xzc_buf *buf;
+	int ret;
+
+	buf = kzalloc_obj(*buf);
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	buf->file = file;
+	buf->kind = kind;
+	buf->domid = domid;
+	buf->count = count;
+	buf->charged = charged;
+	INIT_LIST_HEAD(&buf->live);
+	INIT_LIST_HEAD(&buf->released);
+	INIT_LIST_HEAD(&buf->attached);
+	mutex_init(&buf->lock);
+	INIT_DELAYED_WORK(&buf->work, xzc_buf_work);
+	ret = xzc_charge(buf);
+	if (ret) {
+		kfree(buf);
+		return ERR_PTR(ret);
+	}
+	kref_get(&file->ref);
+	return buf;
 }
 
 /**
@@ -181,28 +158,10 @@ struct xzc_buf *xzc_buf_create(struct xzc_file *file,
 	struct xzc_buf *buf;
 	int ret;
 
-	ret = xzc_charge(file, op->count);
-	if (ret)
-		return ERR_PTR(ret);
-	buf = kzalloc(sizeof(*buf), GFP_KERNEL);
-	if (!buf) {
-		spin_lock(&file->lock);
-		xzc_uncharge_pages(file, op->count);
-		file->bufs--;
-		spin_unlock(&file->lock);
-		return ERR_PTR(-ENOMEM);
-	}
-	kref_get(&file->ref);
-	buf->file = file;
-	buf->domid = op->domid;
+	buf = xzc_buf_new(file, XZC_MAPPED, op->domid, op->count, op->count);
+	if (IS_ERR(buf))
+		return buf;
 	buf->readonly = op->flags & XEN_ZCOPY_EXP_RDONLY;
-	buf->count = op->count;
-	INIT_LIST_HEAD(&buf->live);
-	INIT_LIST_HEAD(&buf->released);
-	INIT_LIST_HEAD(&buf->attached);
-	mutex_init(&buf->lock);
-	INIT_DELAYED_WORK(&buf->work, xzc_buf_work);
-
 	buf->refs = vmemdup_user(u64_to_user_ptr(op->refs),
 				 array_size(op->count, sizeof(*buf->refs)));
 	if (IS_ERR(buf->refs)) {
@@ -237,7 +196,7 @@ int xzc_buf_publish(struct xzc_buf *buf, u64 *handle)
 		ret = -EMFILE;
 	} else {
 		*handle = (u64)file->id << 32 | ++file->last_seq;
-		buf->handle = *handle;
+		WRITE_ONCE(buf->handle, *handle);
 		buf->announce = true;
 		list_add(&buf->live, &file->live);
 	}
@@ -254,19 +213,6 @@ void xzc_buf_unpublish(struct xzc_buf *buf)
 	spin_lock(&buf->file->lock);
 	buf->announce = false;
 	spin_unlock(&buf->file->lock);
-}
-
-/**
- * xzc_totals() - what all files hold together
- * @pages: pages
- * @bufs: buffers
- */
-void xzc_totals(u32 *pages, u32 *bufs)
-{
-	spin_lock(&xzc_total_lock);
-	*pages = xzc_total_pages;
-	*bufs = xzc_total_bufs;
-	spin_unlock(&xzc_total_lock);
 }
 
 /**

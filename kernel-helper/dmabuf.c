@@ -26,7 +26,7 @@ static int xzc_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 	struct xzc_buf *buf = dmabuf->priv;
 	struct xzc_attachment *att;
 
-	att = kzalloc(sizeof(*att), GFP_KERNEL);
+	att = kzalloc_obj(*att);
 	if (!att)
 		return -ENOMEM;
 	att->dev = attach->dev;
@@ -52,14 +52,14 @@ static void xzc_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach
  * How many pages from index on may be one segment for the device. Pages that
  * follow each other in our address space rarely do so in the machine's, and
  * swiotlb-xen copies a segment that does not: to a place that nobody updates.
- * Auto-translated domains get a page each, for we can't see the machine frames.
+ * In auto-translated domains we can't see a guest's machine frames: a page each.
  */
 static unsigned int xzc_run(const struct xzc_buf *buf, unsigned int index, unsigned int max)
 {
 	unsigned long frame;
 	unsigned int n = 1;
 
-	if (!xen_pv_domain())
+	if (!xen_pv_domain() && buf->kind == XZC_MAPPED)
 		return 1;
 	frame = xzc_pv_frame(buf->pages[index]);
 	while (n < max && index + n < buf->count &&
@@ -116,7 +116,7 @@ static struct sg_table *xzc_map_dma_buf(struct dma_buf_attachment *attach,
 	struct sg_table *sgt;
 	int ret;
 
-	sgt = kzalloc(sizeof(*sgt), GFP_KERNEL);
+	sgt = kzalloc_obj(*sgt);
 	if (!sgt)
 		return ERR_PTR(-ENOMEM);
 	ret = xzc_fill_table(buf, attach->dev, sgt);
@@ -205,29 +205,45 @@ static int xzc_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		vm_flags_clear(vma, VM_MAYWRITE);
 	}
 	vm_flags_set(vma, VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY);
+	if (buf->kind == XZC_ALLOCATED)
+		return xzc_alloc_mmap(buf, vma);
 	if (xen_pv_domain())
 		return xzc_pv_mmap(buf, vma);
 	return vm_map_pages(vma, buf->pages, buf->count);
 }
 
-/* Called with the reservation locked; what we give is constant, so we need none. */
+/* The core calls this once for all that map it at a time. */
 static int xzc_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct xzc_buf *buf = dmabuf->priv;
+	void *vaddr = page_address(buf->pages[0]);
 
-	iosys_map_set_vaddr(map, page_address(buf->pages[0]));
+	if (buf->kind == XZC_ALLOCATED)
+		vaddr = xzc_alloc_vmap(buf);
+	if (!vaddr)
+		return -ENOMEM;
+	iosys_map_set_vaddr(map, vaddr);
 	return 0;
 }
 
 static void xzc_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
+	struct xzc_buf *buf = dmabuf->priv;
+
+	if (buf->kind == XZC_ALLOCATED)
+		xzc_alloc_vunmap(buf, map->vaddr);
 	iosys_map_clear(map);
 }
 
 /* The last reference is gone: no mapping, no attachment, no descriptor is left. */
 static void xzc_release(struct dma_buf *dmabuf)
 {
-	xzc_buf_unmap_later(dmabuf->priv);
+	struct xzc_buf *buf = dmabuf->priv;
+
+	if (buf->kind == XZC_ALLOCATED)
+		xzc_let_go(buf);
+	else
+		xzc_buf_unmap_later(buf);
 }
 
 static const struct dma_buf_ops xzc_dmabuf_ops = {
@@ -244,8 +260,8 @@ static const struct dma_buf_ops xzc_dmabuf_ops = {
 };
 
 /**
- * xzc_dmabuf_export() - make the dma-buf for a mapped buffer
- * @buf: mapped by xzc_map()
+ * xzc_dmabuf_export() - make the dma-buf for a buffer
+ * @buf: mapped by xzc_map(), or allocated
  *
  * Return: the dma-buf, which owns @buf from now on: dma_buf_put() is the only
  *	   way to undo this; or an ERR_PTR(), and @buf is the caller's

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/xen/zcopy: the module, files, ioctls, read() and poll().
- *
- * A handle is the file's number and a number within the file, so that "was
- * freed" and "was never given" differ without memory of the past.
+ * /dev/xen/zcopy: the module, its parameters, files, read() and poll().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
-#include <linux/file.h>
+#include <linux/dma-mapping.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -33,9 +29,10 @@ MODULE_PARM_DESC(max_pages, "Most pages mapped at a time, all files together (de
 
 unsigned int xzc_max_pages_per_file = 131072;
 module_param_named(max_pages_per_file, xzc_max_pages_per_file, uint, 0444);
-MODULE_PARM_DESC(max_pages_per_file, "Most pages mapped at a time by one file (default 131072)");
+MODULE_PARM_DESC(max_pages_per_file,
+		 "Most pages mapped or granted at a time by one file (default 131072)");
 
-static unsigned int xzc_max_pages_per_buffer = 32768;
+unsigned int xzc_max_pages_per_buffer = 32768;
 module_param_named(max_pages_per_buffer, xzc_max_pages_per_buffer, uint, 0444);
 MODULE_PARM_DESC(max_pages_per_buffer, "Most pages of one buffer (default 32768)");
 
@@ -49,6 +46,16 @@ module_param_named(max_mmap_pages, xzc_max_mmap_pages, uint, 0444);
 MODULE_PARM_DESC(max_mmap_pages,
 		 "PV only: most pages in user mappings at a time, all together (default 131072)");
 
+unsigned int xzc_max_granted_pages = 24576;
+module_param_named(max_granted_pages, xzc_max_granted_pages, uint, 0444);
+MODULE_PARM_DESC(max_granted_pages,
+		 "Most pages granted at a time, to all domains together (default 24576 = 96 MiB)");
+
+unsigned int xzc_max_granted_pages_per_domain = 16384;
+module_param_named(max_granted_pages_per_domain, xzc_max_granted_pages_per_domain, uint, 0444);
+MODULE_PARM_DESC(max_granted_pages_per_domain,
+		 "Most pages granted at a time to one domain (default 16384 = 64 MiB)");
+
 static atomic64_t xzc_last_file_id = ATOMIC64_INIT(0);
 
 /* ---- files ---------------------------------------------------------------- */
@@ -61,7 +68,7 @@ static int xzc_open(struct inode *inode, struct file *filp)
 	/* Handles are never given twice. */
 	if (id > U32_MAX)
 		return -ENFILE;
-	file = kzalloc(sizeof(*file), GFP_KERNEL);
+	file = kzalloc_obj(*file);
 	if (!file)
 		return -ENOMEM;
 	kref_init(&file->ref);
@@ -75,8 +82,8 @@ static int xzc_open(struct inode *inode, struct file *filp)
 }
 
 /*
- * Buffers that live on end without us; what is done and was kept for read()
- * or WAIT_FREE goes now.
+ * Nobody can end the guests' access any more, so it ends now. Buffers that live
+ * on end without us; what is done and was kept for read() or WAIT_FREE goes now.
  */
 static int xzc_close(struct inode *inode, struct file *filp)
 {
@@ -94,156 +101,13 @@ static int xzc_close(struct inode *inode, struct file *filp)
 		if (buf->status) {
 			list_del(&buf->live);
 			kfree(buf);
+		} else if (buf->kind != XZC_MAPPED) {
+			xzc_end_access(buf);
 		}
 	}
 	spin_unlock(&file->lock);
 	xzc_file_put(file);
 	return 0;
-}
-
-/* ---- ioctls --------------------------------------------------------------- */
-
-static long xzc_ioctl_get_info(struct xen_zcopy_info __user *arg)
-{
-	struct xen_zcopy_info info = {
-		.version = XEN_ZCOPY_VERSION,
-		.flags = xen_pv_domain() ? XEN_ZCOPY_INFO_PV : 0,
-		.max_pages_per_buffer = xzc_max_pages_per_buffer,
-		.max_pages_per_file = xzc_max_pages_per_file,
-	};
-
-	xzc_totals(&info.pages_in_use, &info.buffers_in_use);
-	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
-}
-
-/* Publishes, then tells user space; the descriptor exists when all is said. */
-static long xzc_hand_out(struct xzc_buf *buf, struct dma_buf *dmabuf, int fd,
-			 struct xen_zcopy_exp_from_refs *op,
-			 struct xen_zcopy_exp_from_refs __user *arg)
-{
-	int ret;
-
-	op->fd = fd;
-	ret = xzc_buf_publish(buf, &op->handle);
-	if (ret)
-		return ret;
-	if (copy_to_user(arg, op, sizeof(*op))) {
-		xzc_buf_unpublish(buf);
-		return -EFAULT;
-	}
-	fd_install(fd, dmabuf->file);
-	return 0;
-}
-
-static long xzc_ioctl_exp_from_refs(struct xzc_file *file,
-				    struct xen_zcopy_exp_from_refs __user *arg)
-{
-	struct xen_zcopy_exp_from_refs op;
-	struct dma_buf *dmabuf;
-	struct xzc_buf *buf;
-	long ret;
-	int fd;
-
-	if (copy_from_user(&op, arg, sizeof(op)))
-		return -EFAULT;
-	if (op.flags & ~XEN_ZCOPY_EXP_RDONLY || op.reserved || !op.count ||
-	    op.domid >= DOMID_FIRST_RESERVED)
-		return -EINVAL;
-	if (op.count > xzc_max_pages_per_buffer)
-		return -ENOSPC;
-
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	buf = xzc_buf_create(file, &op);
-	if (IS_ERR(buf)) {
-		ret = PTR_ERR(buf);
-		goto err_fd;
-	}
-	dmabuf = xzc_dmabuf_export(buf);
-	if (IS_ERR(dmabuf)) {
-		ret = PTR_ERR(dmabuf);
-		/* As if it had been released: the mapping ends in one place only. */
-		xzc_buf_unmap_later(buf);
-		goto err_fd;
-	}
-	ret = xzc_hand_out(buf, dmabuf, fd, &op, arg);
-	if (ret) {
-		dma_buf_put(dmabuf);
-		goto err_fd;
-	}
-	return 0;
-
-err_fd:
-	put_unused_fd(fd);
-	return ret;
-}
-
-/* Is it over with this handle, and how did it end? */
-static bool xzc_handle_done(struct xzc_file *file, u64 handle, int *status)
-{
-	struct xzc_buf *buf;
-	bool done = true;
-
-	*status = 0;
-	spin_lock(&file->lock);
-	list_for_each_entry(buf, &file->live, live) {
-		if (buf->handle == handle) {
-			*status = buf->status;
-			done = buf->status;
-			break;
-		}
-	}
-	spin_unlock(&file->lock);
-	return done;
-}
-
-static bool xzc_handle_given(struct xzc_file *file, u64 handle)
-{
-	u32 seq = lower_32_bits(handle);
-	bool given;
-
-	spin_lock(&file->lock);
-	given = upper_32_bits(handle) == file->id && seq && seq <= file->last_seq;
-	spin_unlock(&file->lock);
-	return given;
-}
-
-static long xzc_ioctl_wait_free(struct xzc_file *file, struct xen_zcopy_wait_free __user *arg)
-{
-	struct xen_zcopy_wait_free op;
-	int status;
-	long left;
-
-	if (copy_from_user(&op, arg, sizeof(op)))
-		return -EFAULT;
-	if (op.reserved)
-		return -EINVAL;
-	if (!xzc_handle_given(file, op.handle))
-		return -ENOENT;
-	left = wait_event_interruptible_timeout(file->wait,
-						xzc_handle_done(file, op.handle, &status),
-						msecs_to_jiffies(op.timeout_ms));
-	if (left < 0)
-		return -EINTR;
-	return left ? status : -ETIMEDOUT;
-}
-
-static long xzc_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
-{
-	struct xzc_file *file = filp->private_data;
-	void __user *uarg = (void __user *)arg;
-
-	switch (cmd) {
-	case XEN_ZCOPY_IOC_GET_INFO:
-		return xzc_ioctl_get_info(uarg);
-	case XEN_ZCOPY_IOC_EXP_FROM_REFS:
-		return xzc_ioctl_exp_from_refs(file, uarg);
-	case XEN_ZCOPY_IOC_WAIT_FREE:
-		return xzc_ioctl_wait_free(file, uarg);
-	default:
-		return -ENOTTY;
-	}
 }
 
 /* ---- read and poll -------------------------------------------------------- */
@@ -351,6 +215,16 @@ static struct miscdevice xzc_misc = {
 	.mode = 0600,
 };
 
+/**
+ * xzc_device() - the device that memory is allocated for, which reaches all of it
+ *
+ * Return: the device; valid while the module can be used
+ */
+struct device *xzc_device(void)
+{
+	return xzc_misc.this_device;
+}
+
 static int __init xzc_check_parameters(void)
 {
 	/* Sizes are counted in int here and there. */
@@ -365,6 +239,12 @@ static int __init xzc_check_parameters(void)
 		       INT_MAX / 2);
 		return -EINVAL;
 	}
+	if (xzc_max_granted_pages > most) {
+		pr_err("max_granted_pages has to be at most %u\n", most);
+		return -EINVAL;
+	}
+	xzc_max_granted_pages_per_domain = min(xzc_max_granted_pages_per_domain,
+					       xzc_max_granted_pages);
 	xzc_max_pages_per_file = min(xzc_max_pages_per_file, xzc_max_pages);
 	xzc_max_pages_per_buffer = min(xzc_max_pages_per_buffer, xzc_max_pages_per_file);
 	return 0;
@@ -378,6 +258,10 @@ static int __init xzc_init(void)
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_exp_from_refs) != 40);
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_wait_free) != 16);
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_released) != 16);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_alloc) != 40);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_imp_to_refs) != 40);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_end_access) != 16);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_domain) != 32);
 
 	if (!xen_domain())
 		return -ENODEV;
@@ -387,16 +271,27 @@ static int __init xzc_init(void)
 	ret = xzc_buf_init();
 	if (ret)
 		return ret;
-	ret = xzc_arena_init();
+	ret = xzc_grant_init();
 	if (ret)
 		goto err_buf;
+	ret = xzc_arena_init();
+	if (ret)
+		goto err_grant;
 	ret = misc_register(&xzc_misc);
 	if (ret)
 		goto err_arena;
+	ret = dma_coerce_mask_and_coherent(xzc_device(), DMA_BIT_MASK(64));
+	if (ret)
+		goto err_misc;
+	xzc_debugfs_init();
 	return 0;
 
+err_misc:
+	misc_deregister(&xzc_misc);
 err_arena:
 	xzc_arena_exit();
+err_grant:
+	xzc_grant_exit();
 err_buf:
 	xzc_buf_exit();
 	return ret;
@@ -404,8 +299,11 @@ err_buf:
 
 static void __exit xzc_exit(void)
 {
-	misc_deregister(&xzc_misc);
+	xzc_debugfs_exit();
+	/* What is left of the workers uses the device. */
+	xzc_grant_exit();
 	xzc_buf_exit();
+	misc_deregister(&xzc_misc);
 	xzc_arena_exit();
 }
 

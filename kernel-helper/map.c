@@ -85,7 +85,7 @@ static int xzc_arena_grow(unsigned int count)
 
 	if (count > xzc_max_pages - xzc_pool_pages)
 		return -ENOSPC;
-	block = kzalloc(sizeof(*block), GFP_KERNEL);
+	block = kzalloc_obj(*block);
 	if (!block)
 		return -ENOMEM;
 	block->count = count;

@@ -50,9 +50,9 @@ struct xzc_umap {
 	unsigned long start;
 	unsigned int count;
 	unsigned int first;
-	struct mutex map_lock;
+	struct mutex map_lock;	/* one thread at a time maps */
 	struct gnttab_map_grant_ref *map;
-	struct mutex lock;
+	struct mutex lock;	/* what is mapped */
 	struct gnttab_unmap_grant_ref *unmap;
 	bool mapped;
 };
@@ -75,6 +75,25 @@ static atomic_t xzc_mmap_pages = ATOMIC_INIT(0);
 unsigned long xzc_pv_frame(struct page *page)
 {
 	return pfn_to_mfn(page_to_pfn(page));
+}
+
+/**
+ * xzc_pv_refused() - why a PV domain may not grant a page
+ * @page: anybody's
+ *
+ * Return: XEN_ZCOPY_REFUSED_NONE when it is the domain's own memory, or when
+ *	   this isn't a PV domain
+ */
+enum xen_zcopy_refused xzc_pv_refused(struct page *page)
+{
+	unsigned long mfn;
+
+	if (!xen_pv_domain())
+		return XEN_ZCOPY_REFUSED_NONE;
+	mfn = __pfn_to_mfn(page_to_pfn(page));
+	if (mfn == INVALID_P2M_ENTRY || mfn & IDENTITY_FRAME_BIT)
+		return XEN_ZCOPY_REFUSED_NOT_RAM;
+	return mfn & FOREIGN_FRAME_BIT ? XEN_ZCOPY_REFUSED_FOREIGN : XEN_ZCOPY_REFUSED_NONE;
 }
 
 static void xzc_umap_hyper_unmap(struct xzc_umap *um, unsigned int count)
@@ -263,7 +282,7 @@ static struct xzc_umap *xzc_umap_create(struct xzc_buf *buf, struct vm_area_stru
 	unsigned int count = vma_pages(vma);
 	struct xzc_umap *um;
 
-	um = kzalloc(sizeof(*um), GFP_KERNEL);
+	um = kzalloc_obj(*um);
 	if (!um)
 		return NULL;
 	refcount_set(&um->users, 1);

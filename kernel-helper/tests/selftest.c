@@ -11,13 +11,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,295 +23,21 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/dma-buf.h>
-#include <xen/gntalloc.h>
-#include <xen-zcopy.h>
 
+#include "common.h"
 #include "display.h"
-
-#define PAGE 4096u
-#define DEVICE "/dev/xen/zcopy"
-
-/* How long the kernel may take for what it promises to do soon. */
-#define SOON_MS 5000
-
-/* ---- TAP ------------------------------------------------------------------ */
-
-static unsigned int tests, failures, skips;
-
-__attribute__((format(printf, 2, 3)))
-static bool tap_ok(bool ok, const char *format, ...)
-{
-	va_list args;
-
-	tests++;
-	failures += !ok;
-	printf("%s %u - ", ok ? "ok" : "not ok", tests);
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
-	return ok;
-}
-
-static void tap_skip(const char *what, const char *why)
-{
-	tests++;
-	skips++;
-	printf("ok %u - %s # SKIP %s\n", tests, what, why);
-	fflush(stdout);
-}
-
-static bool tap_errno(int got, int want, const char *what)
-{
-	if (got == want)
-		return tap_ok(true, "%s: %s", what, want ? strerror(-want) : "success");
-	return tap_ok(false, "%s: wanted %d (%s), got %d (%s)", what, want,
-		      want < 0 ? strerror(-want) : "success", got,
-		      got < 0 ? strerror(-got) : "success");
-}
-
-static void bail(const char *what)
-{
-	printf("Bail out! %s: %s\n", what, strerror(errno));
-	exit(2);
-}
-
-/* ---- pages that Dom0 grants to itself ------------------------------------- */
-
-struct grants {
-	int fd;
-	uint32_t count;
-	uint64_t index;
-	uint32_t *refs;
-	uint8_t *memory;
-};
-
-static struct grants grants_make(uint32_t count, bool writable)
-{
-	struct grants g = { .count = count };
-	struct ioctl_gntalloc_alloc_gref *op = calloc(1, sizeof(*op) + count * sizeof(uint32_t));
-
-	g.fd = open("/dev/xen/gntalloc", O_RDWR | O_CLOEXEC);
-	g.refs = calloc(count, sizeof(*g.refs));
-	if (g.fd < 0 || !op || !g.refs)
-		bail("/dev/xen/gntalloc");
-	op->domid = 0;
-	op->flags = writable ? GNTALLOC_FLAG_WRITABLE : 0;
-	op->count = count;
-	if (ioctl(g.fd, IOCTL_GNTALLOC_ALLOC_GREF, op))
-		bail("granting pages");
-	g.index = op->index;
-	memcpy(g.refs, op->gref_ids, count * sizeof(*g.refs));
-	free(op);
-	g.memory = mmap(NULL, (size_t)count * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, g.fd,
-			(off_t)g.index);
-	if (g.memory == MAP_FAILED)
-		bail("mapping granted pages");
-	memset(g.memory, 0, (size_t)count * PAGE);
-	return g;
-}
-
-static void grants_free(struct grants *g)
-{
-	struct ioctl_gntalloc_dealloc_gref op = { .index = g->index, .count = g->count };
-
-	munmap(g->memory, (size_t)g->count * PAGE);
-	if (ioctl(g->fd, IOCTL_GNTALLOC_DEALLOC_GREF, &op))
-		bail("taking grants back");
-	close(g->fd);
-	free(g->refs);
-}
-
-/* ---- the device ----------------------------------------------------------- */
-
-static int zcopy_open(void)
-{
-	int fd = open(DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		bail(DEVICE);
-	return fd;
-}
-
-static struct xen_zcopy_info info(int z)
-{
-	struct xen_zcopy_info i;
-
-	memset(&i, 0xff, sizeof(i));
-	if (ioctl(z, XEN_ZCOPY_IOC_GET_INFO, &i))
-		bail("GET_INFO");
-	return i;
-}
-
-static struct xen_zcopy_exp_from_refs exp_op(const struct grants *g, uint32_t flags)
-{
-	return (struct xen_zcopy_exp_from_refs){
-		.flags = flags,
-		.count = g->count,
-		.fd = -1,
-		.refs = (uintptr_t)g->refs,
-	};
-}
-
-/* The descriptor, or a negative errno. */
-static int exp_try(int z, struct xen_zcopy_exp_from_refs *op)
-{
-	return ioctl(z, XEN_ZCOPY_IOC_EXP_FROM_REFS, op) ? -errno : op->fd;
-}
-
-static int export(int z, const struct grants *g, uint32_t flags, uint64_t *handle)
-{
-	struct xen_zcopy_exp_from_refs op = exp_op(g, flags);
-	int fd = exp_try(z, &op);
-
-	if (fd < 0) {
-		errno = -fd;
-		bail("EXP_FROM_REFS");
-	}
-	*handle = op.handle;
-	return fd;
-}
-
-static int wait_free(int z, uint64_t handle, uint32_t ms)
-{
-	struct xen_zcopy_wait_free op = { .handle = handle, .timeout_ms = ms };
-
-	return ioctl(z, XEN_ZCOPY_IOC_WAIT_FREE, &op) ? -errno : 0;
-}
-
-/* Is there something to read within ms? */
-static bool readable(int z, int ms)
-{
-	struct pollfd p = { .fd = z, .events = POLLIN };
-
-	return poll(&p, 1, ms) == 1 && p.revents & POLLIN;
-}
-
-/* Reads one record: its handle, or 0. */
-static uint64_t read_handle(int z, int *status)
-{
-	struct xen_zcopy_released r;
-
-	memset(&r, 0xff, sizeof(r));
-	if (read(z, &r, sizeof(r)) != sizeof(r) || r.reserved)
-		return 0;
-	*status = r.status;
-	return r.handle;
-}
-
-/* The buffer's end is told in time, in order, and without trouble. */
-static bool released(int z, uint64_t handle)
-{
-	int status = -1;
-
-	return readable(z, SOON_MS) && read_handle(z, &status) == handle && !status;
-}
-
-static uint8_t *map(int dmabuf, uint32_t count, int prot)
-{
-	uint8_t *memory = mmap(NULL, (size_t)count * PAGE, prot, MAP_SHARED, dmabuf, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-static int map_errno(int dmabuf, size_t size, int prot, int flags, off_t offset)
-{
-	void *memory = mmap(NULL, size, prot, flags, dmabuf, offset);
-
-	if (memory == MAP_FAILED)
-		return -errno;
-	munmap(memory, size);
-	return 0;
-}
-
-/* ---- memory --------------------------------------------------------------- */
-
-/* A word that depends on its place and the seed. */
-static uint32_t word(uint32_t index, uint32_t seed)
-{
-	return (index * 2654435761u) ^ (seed * 40503u) ^ index >> 7;
-}
-
-static void fill(uint8_t *memory, uint32_t pages, uint32_t seed)
-{
-	volatile uint32_t *w = (volatile uint32_t *)memory;
-
-	for (uint32_t i = 0; i < pages * (PAGE / 4); i++)
-		w[i] = word(i, seed);
-}
-
-static bool holds(const uint8_t *memory, uint32_t pages, uint32_t seed)
-{
-	const volatile uint32_t *w = (const volatile uint32_t *)memory;
-
-	for (uint32_t i = 0; i < pages * (PAGE / 4); i++)
-		if (w[i] != word(i, seed))
-			return false;
-	return true;
-}
-
-static sigjmp_buf fault_jump;
-
-static void on_fault(int sig)
-{
-	siglongjmp(fault_jump, sig);
-}
-
-/* 0, or the signal that touching the address brings. */
-static int touch(volatile uint8_t *address, bool write)
-{
-	struct sigaction act = { .sa_handler = on_fault }, bus, segv;
-	int sig;
-
-	sigaction(SIGBUS, &act, &bus);
-	sigaction(SIGSEGV, &act, &segv);
-	sig = sigsetjmp(fault_jump, 1);
-	if (!sig) {
-		uint8_t value = *address;
-
-		if (write)
-			*address = value;
-	}
-	sigaction(SIGBUS, &bus, NULL);
-	sigaction(SIGSEGV, &segv, NULL);
-	return sig;
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-/* Is as much in use as before, soon? */
-static bool settled(int z, const struct xen_zcopy_info *before)
-{
-	for (double end = now() + SOON_MS / 1e3; now() < end; usleep(1000)) {
-		struct xen_zcopy_info i = info(z);
-
-		if (i.pages_in_use == before->pages_in_use &&
-		    i.buffers_in_use == before->buffers_in_use)
-			return true;
-	}
-	return false;
-}
-
-/* ---- tests ---------------------------------------------------------------- */
+#include "granted.h"
 
 static void test_info(int z)
 {
 	struct xen_zcopy_info i = info(z);
 
 	tap_ok(i.version == XEN_ZCOPY_VERSION, "version is %u", i.version);
-	tap_ok(!(i.flags & ~XEN_ZCOPY_INFO_PV) && !i.reserved[0] && !i.reserved[1],
-	       "no unknown flags, reserved fields are zero");
+	tap_ok(!(i.flags & ~XEN_ZCOPY_INFO_PV) && i.pages_waiting <= i.pages_granted,
+	       "no unknown flags, no more waiting than granted");
 	tap_ok(i.max_pages_per_buffer && i.max_pages_per_buffer <= i.max_pages_per_file,
 	       "limits: %u pages per buffer, %u per file", i.max_pages_per_buffer,
 	       i.max_pages_per_file);
@@ -739,23 +460,6 @@ static void test_close_file(int z)
 	grants_free(&g);
 }
 
-static unsigned int parameter(const char *module, const char *name, unsigned int set)
-{
-	char path[128];
-	unsigned int value = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", module, name);
-	f = fopen(path, set ? "r+" : "r");
-	if (!f || fscanf(f, "%u", &value) != 1)
-		bail(path);
-	rewind(f);
-	if (set)
-		fprintf(f, "%u\n", set);
-	fclose(f);
-	return value;
-}
-
 /*
  * The same grants may be mapped some hundred times (Xen counts in 8 bits), so
  * few of them reach the limit. gntalloc's own limit is too low even for those.
@@ -1002,6 +706,8 @@ static void test_all(int z)
 	test_parallel(z);
 	test_times(z);
 	test_drm(z);
+	test_granted(z);
+	test_import(z);
 }
 
 int main(int argc, char **argv)
@@ -1018,6 +724,7 @@ int main(int argc, char **argv)
 	if (limits) {
 		test_page_limit(z);
 		test_buffer_limit();
+		test_quota(z);
 	} else {
 		test_all(z);
 	}

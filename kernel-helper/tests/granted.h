@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Tests of what Dom0 grants: ALLOC, IMP_TO_REFS, END_ACCESS, GET_DOMAIN, quotas. */
+#ifndef GRANTED_H
+#define GRANTED_H
+
+void test_granted(int z);
+void test_import(int z);
+/* Wants small limits: see README.md. */
+void test_quota(int z);
+
+#endif /* GRANTED_H */
