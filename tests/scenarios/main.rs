@@ -43,6 +43,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    be_alloc: "be-alloc",
     compositor_killed: "compositor-killed",
     destroy_while_shown: "destroy-while-shown",
     flips_600: "flips-600",

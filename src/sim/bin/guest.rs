@@ -168,7 +168,7 @@ impl Program {
             match self.session() {
                 Err(FrontError::BackendGone) => {
                     self.reconnects += 1;
-                    self.forget()?;
+                    self.forget();
                     self.front.disconnect()?;
                 }
                 other => return other,
@@ -330,11 +330,10 @@ impl Program {
         Ok(())
     }
 
-    fn forget(&mut self) -> Result<(), FrontError> {
+    fn forget(&mut self) {
         for surface in self.screens.drain(..).flat_map(|screen| screen.surfaces) {
-            self.front.forget_buffer(surface.buffer)?;
+            self.front.forget_buffer(surface.buffer);
         }
-        Ok(())
     }
 
     fn report(&self, error: Option<&FrontError>) -> String {

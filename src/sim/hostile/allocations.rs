@@ -38,7 +38,8 @@ pub(super) const CASES: &[Case] = &[
         let buffer = bad.front.create_buffer(Geometry::picture(64, 64, 32))?;
         bad.front.remove()?;
         bad.front.connect(std::time::Duration::from_secs(10))?;
-        bad.front.forget_buffer(buffer)
+        bad.front.forget_buffer(buffer);
+        Ok(())
     }),
     case_alloc("alloc/writes-without-a-flip", Expected::WorksOn, |bad| {
         let (buffer, framebuffer) = bad.surface()?;
