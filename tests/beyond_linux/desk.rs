@@ -24,10 +24,14 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    fn new(picture: &grantway::control::Picture) -> Self {
-        let pixels = picture.pixels.chunks(4);
-        let rgba = pixels.flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 255]).collect();
-        Self { width: picture.width, height: picture.height, rgba }
+    fn decode(png: &[u8]) -> Self {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut rgba = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut rgba).unwrap();
+        let channels = info.color_type.samples();
+        let pixels = rgba[..info.buffer_size()].chunks(channels);
+        let rgba = pixels.flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
+        Self { width: info.width, height: info.height, rgba }
     }
 
     pub(crate) fn at(&self, x: u32, y: u32) -> Rgb {
@@ -68,6 +72,11 @@ impl Desk {
         self.status().guests.into_iter().find(|guest| guest.name == name)
     }
 
+    pub(crate) fn fullscreen(&mut self, name: Option<&str>) {
+        let guest = name.map(|name| GuestSelector::Name(name.to_owned()));
+        assert_eq!(self.client.request(&Request::Fullscreen { guest }).unwrap(), Response::Done);
+    }
+
     /// Waits until a connector of the guest satisfies `until`.
     pub(crate) fn wait_connector(
         &mut self,
@@ -91,9 +100,13 @@ impl Desk {
         self.screenshot(ScreenshotTarget::Guest { guest, connector })
     }
 
+    pub(crate) fn output_picture(&mut self) -> Picture {
+        self.screenshot(ScreenshotTarget::FirstOutput)
+    }
+
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         match self.client.request(&Request::Screenshot { target }).unwrap() {
-            Response::Screenshot(picture) => Picture::new(&picture),
+            Response::Screenshot(png) => Picture::decode(&png),
             other => panic!("{other:?}"),
         }
     }
@@ -125,7 +138,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
-fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(result) = ready() {
@@ -147,16 +160,27 @@ impl Guest {
     }
 
     /// Waits for its end, and gives its report.
-    pub(crate) fn report(mut self) -> Value {
+    pub(crate) fn report(self) -> Value {
+        let (report, success) = self.end();
+        assert!(success, "{report}");
+        report
+    }
+
+    /// Waits for an end with an error, and gives its report.
+    pub(crate) fn failure(self) -> Value {
+        let (report, success) = self.end();
+        assert!(!success, "{report}");
+        report
+    }
+
+    fn end(mut self) -> (Value, bool) {
         let mut line = String::new();
         let mut output = BufReader::new(self.0.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
         let mut rest = Vec::new();
         output.read_to_end(&mut rest).unwrap();
         let status = self.0.wait().unwrap();
-        let report: Value = serde_json::from_str(&line).unwrap();
-        assert!(status.success(), "{report}");
-        report
+        (serde_json::from_str(&line).unwrap(), status.success())
     }
 }
 
