@@ -18,6 +18,8 @@ pub(crate) struct Scenario {
     pub(crate) timeout: Duration,
     /// Whether it wants a Dom0 of its own.
     pub(crate) fresh_boot: bool,
+    /// More words for the command line of Dom0's kernel. No comma may be in there.
+    pub(crate) kernel_arguments: String,
 }
 
 /// The scenarios in the given folders; without any, those of the repository, in the order of their names.
@@ -59,8 +61,14 @@ fn read(folder: &Path) -> Result<Scenario> {
     }
     let conf = folder.join("scenario.conf");
     let text = std::fs::read_to_string(&conf).map_err(|error| format!("{}: {error}", conf.display()))?;
-    let mut scenario =
-        Scenario { name, folder, about: String::new(), timeout: Duration::from_secs(300), fresh_boot: false };
+    let mut scenario = Scenario {
+        name,
+        folder,
+        about: String::new(),
+        timeout: Duration::from_secs(300),
+        fresh_boot: false,
+        kernel_arguments: String::new(),
+    };
     for (number, line) in text.lines().enumerate() {
         set(&mut scenario, line.trim()).map_err(|why| format!("{}:{}: {why}", conf.display(), number + 1))?;
     }
@@ -81,7 +89,12 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
             scenario.timeout = Duration::from_secs(seconds);
         }
         "fresh-boot" => scenario.fresh_boot = value == "yes",
-        other => return Err(format!("unknown key '{other}' (about, timeout, fresh-boot)")),
+        "kernel-arguments" if value.contains(',') => return Err("kernel-arguments: no comma may be in there".into()),
+        "kernel-arguments" => {
+            scenario.kernel_arguments = value.to_owned();
+            scenario.fresh_boot = true;
+        }
+        other => return Err(format!("unknown key '{other}' (about, timeout, fresh-boot, kernel-arguments)")),
     }
     Ok(())
 }
