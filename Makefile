@@ -16,13 +16,14 @@ AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo env HOME="$$HOME" PATH="$$
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help build demo test check lint xen-test xen-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
+.PHONY: help build demo test check lint xen-test xen-lab sim-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
 
 help:
 	@echo 'make demo        build, and show two simulated guests (a picture, and the status table)'
 	@echo 'make test        everything that runs without Xen: unit, protocol and simulator tests, lints'
 	@echo 'make xen-test    every scenario on real Xen, in emulation (first run: downloads Debian and builds a Dom0)'
 	@echo 'make xen-lab SCENARIO=FOLDER   one scenario, from anywhere; with KERNEL=6.12 on that kernel'
+	@echo 'make sim-lab SCENARIO=FOLDER   the same scenario on the simulator, in seconds'
 	@echo 'make xen-shell   a prompt in Dom0 with the compositor running'
 	@echo 'make helper-matrix  the kernel module, by dkms for three of Debian'"'"'s kernels, with all checks'
 	@echo 'make build       the program alone: target/release/grantway'
@@ -87,6 +88,13 @@ xen-lab: lab-build
 	@if [ -z "$(SCENARIO)" ]; then \
 		echo 'usage: make xen-lab SCENARIO=FOLDER; the repository has:'; ls -d tests/lab/scenarios/*/; exit 2; fi
 	@$(call lab,$(SCENARIO))
+
+# As in make test, which has compiled it already.
+sim-lab: setup-build
+	@if [ -z "$(SCENARIO)" ]; then \
+		echo 'usage: make sim-lab SCENARIO=FOLDER; the repository has:'; ls -d tests/lab/scenarios/*/; exit 2; fi
+	@$(CARGO) build $(FEATURES) --bins --examples
+	@target/debug/examples/xen-lab --out target/sim-lab --simulator $(SCENARIO)
 
 xen-shell: lab-build
 	@$(call lab,--shell)

@@ -10,6 +10,7 @@ use bitflags::bitflags;
 use crate::backend::{Event, OutputId, OutputInfo, Presentation};
 use crate::control::{Request, Response, Server};
 use crate::frame::pacing::Pacing;
+use crate::guest::accounts::Accounts;
 use crate::guest::policy::PolicyFor;
 use crate::guest::registry::Registry;
 use crate::guest::{Context, FlipToken};
@@ -81,6 +82,7 @@ pub struct State {
     scene: Scene,
     pacing: Pacing<FlipToken>,
     registry: Registry,
+    accounts: Accounts,
     control: Server,
     flips: Vec<(WindowId, FlipToken)>,
     lost: Option<String>,
@@ -99,6 +101,7 @@ macro_rules! context {
             grants: &mut *$state.platform.grants,
             channels: &mut *$state.platform.event_channels,
             presentation: &mut *$state.presentation,
+            accounts: &mut $state.accounts,
             scene: &mut $state.scene,
             flips: &mut $state.flips,
             now: $now,
@@ -122,6 +125,7 @@ impl State {
             scene: parts.scene,
             pacing: Pacing::new(parts.hidden_interval),
             registry,
+            accounts: Accounts::default(),
             control: parts.control,
             flips: Vec::new(),
             lost: None,
@@ -139,11 +143,12 @@ impl State {
         self.follow_store(ready, now);
         self.follow_presentation(ready, now);
         self.follow_guests(ready, now);
-        self.pace(now);
-        self.redraw(now);
+        // Before the drawing, so that what a request changes is on the display in the same turn.
         if ready.contains(Ready::CONTROL) {
             self.answer_control(now);
         }
+        self.pace(now);
+        self.redraw(now);
         if ready.contains(Ready::STOP) {
             self.stop(now);
         }
@@ -272,12 +277,6 @@ impl State {
             let response = self.answer(request, now);
             self.control.reply(connection, response);
         }
-        self.redraw_for_control(now);
-    }
-
-    fn redraw_for_control(&mut self, now: Time) {
-        self.pace(now);
-        self.redraw(now);
     }
 
     fn answer(&mut self, request: Request, now: Time) -> Response {

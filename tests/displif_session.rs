@@ -174,7 +174,20 @@ fn the_shown_framebuffer_may_be_detached_before_the_connector_is_disabled() {
     let off = Operation::SetConfig(SetConfig::default());
     assert_eq!(it.ask(0, &off), Some(0));
     assert_eq!(it.ask(0, &off), Some(0), "twice is harmless");
-    assert_eq!(it.ask(0, &Operation::Flip(0x11)), Some(-22), "off is off");
+}
+
+/// Linux's driver flips when DPMS switches a screen, while it is disabled, and takes an error for an unplugged
+/// connector.
+#[test]
+fn a_flip_while_disabled_is_over_at_once_and_shows_nothing() {
+    let mut it = Fixture::showing();
+    it.ask(0, &Operation::SetConfig(SetConfig::default()));
+    it.take_actions();
+    assert_eq!(it.ask(0, &Operation::Flip(0x11)), Some(0));
+    assert_eq!(it.event(0).map(|event| (event.id, event.cookie)), Some((0, 0x11)));
+    assert_eq!(it.take_flips(), [], "nobody is to show it");
+    assert_eq!(it.ask(0, &Operation::Flip(0x99)), Some(-2), "there is no such framebuffer");
+    it.session.verify_invariants();
 }
 
 #[test]

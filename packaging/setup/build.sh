@@ -11,8 +11,9 @@ libraries=(
     libegl-dev libgles-dev libwayland-dev
 )
 tools=(pkg-config gcc libc6-dev ca-certificates)
-# What the tests need at run time: a software renderer without a GPU, and a judge for our EDIDs.
-runtime=(libegl-mesa0 libgl1-mesa-dri edid-decode)
+# What the tests need at run time: a software renderer without a GPU, a judge for our EDIDs, and what the
+# scenarios' scripts call.
+runtime=(libegl-mesa0 libgl1-mesa-dri edid-decode jq procps util-linux)
 
 # The oldest Rust that the manifest allows.
 wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)

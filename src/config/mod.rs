@@ -121,6 +121,8 @@ pub struct GuestConfig {
     pub label: Option<String>,
     /// Whether the guest is shown full screen when it connects.
     pub fullscreen: bool,
+    /// Whether the guest's buffers may be made of our memory, where its device is configured for it.
+    pub be_alloc: bool,
     /// Limits that differ from `[limits]`.
     pub limits: LimitsOverride,
 }
@@ -233,6 +235,12 @@ impl Config {
     #[must_use]
     pub fn fullscreen_for(&self, guest: &str) -> bool {
         self.guest.get(guest).is_some_and(|own| own.fullscreen)
+    }
+
+    /// Whether buffers of the guest of that name may be made of our memory.
+    #[must_use]
+    pub fn be_alloc_for(&self, guest: &str) -> bool {
+        self.guest.get(guest).is_some_and(|own| own.be_alloc)
     }
 
     fn check(&self) -> Result<(), Problem> {

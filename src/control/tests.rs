@@ -89,7 +89,23 @@ fn sample() -> Status {
         renderer: "pixman".to_owned(),
         outputs: vec![output],
         guests: vec![guest],
+        departed: Vec::new(),
     }
+}
+
+#[test]
+fn memory_of_ours_and_who_keeps_it_is_told() {
+    let mut status = sample();
+    assert!(!render(&status).contains("our memory"));
+    status.guests[0].mib_allocated = 3.66;
+    assert!(render(&status).contains("\nweb: 3.66 MiB in our memory\n"), "{}", render(&status));
+    status.guests[0].pages_waiting = 469;
+    status.departed = vec![DepartedStatus { domid: 9, pages_waiting: 12 }];
+    let text = render(&status);
+    assert!(text.contains("\nweb: 3.66 MiB in our memory; 469 pages wait for it to let go\n"), "{text}");
+    assert!(text.ends_with("\ndom 9, gone: 12 pages of our memory wait for it\n"), "{text}");
+    status.guests.clear();
+    assert!(render(&status).contains("dom 9, gone"));
 }
 
 #[test]
@@ -97,10 +113,10 @@ fn every_answer_arrives_as_it_was_given() {
     let mut fixture = fixture();
     let picture = ScreenshotTarget::Guest { guest: GuestSelector::Name("web".to_owned()), connector: 1 };
     // Larger than a socket buffer, so that it goes out in pieces.
-    let png: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+    let pixels = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
     let talks = [
         (Request::Status {}, Response::Status(Box::new(sample()))),
-        (Request::Screenshot { target: picture }, Response::Screenshot(png)),
+        (Request::Screenshot { target: picture }, Response::Screenshot(Picture { width: 1000, height: 750, pixels })),
         (Request::Screenshot { target: ScreenshotTarget::FirstOutput }, Response::Error("no output".to_owned())),
         (Request::Fullscreen { guest: Some(GuestSelector::DomId(3)) }, Response::Done),
         (Request::Fullscreen { guest: None }, Response::Done),
@@ -199,7 +215,7 @@ fn a_client_that_never_reads_blocks_nobody() {
     lazy.write_all(&Request::Screenshot { target: ScreenshotTarget::FirstOutput }.encode().unwrap()).unwrap();
     rounds(&mut fixture.server);
     let (id, _) = fixture.server.take_requests().remove(0);
-    fixture.server.reply(id, Response::Screenshot(vec![7; 8 << 20]));
+    fixture.server.reply(id, Response::Screenshot(Picture { width: 2048, height: 1024, pixels: vec![7; 8 << 20] }));
     assert_eq!(ask(&mut fixture, Request::Status {}, Response::Done).unwrap(), Response::Done);
     drop(lazy);
     rounds(&mut fixture.server);

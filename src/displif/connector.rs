@@ -101,12 +101,24 @@ impl Connector {
     /// Accepts a flip; it is reported once there is a token.
     pub(super) fn flip(&mut self, serial: FlipSerial, framebuffer: FramebufferSerial, cookie: u64) {
         self.flip_count = self.flip_count.saturating_add(1);
-        self.shown = Some(framebuffer);
+        if self.configuration.is_some() {
+            self.shown = Some(framebuffer);
+        }
         self.flips.push_back(Flip { serial, framebuffer, cookie, reported: false });
     }
 
-    /// Reports as many flips as there are tokens for.
+    /// Reports as many flips as there are tokens for. While the connector is disabled nobody need know of them:
+    /// with their token they are over.
     pub(super) fn report_flips(&mut self, now: Time, actions: &mut VecDeque<Action>) {
+        while self.configuration.is_none()
+            && let Some(flip) = self.flips.front()
+        {
+            let serial = flip.serial;
+            if !self.tokens.take(now) {
+                return;
+            }
+            self.complete_through(serial);
+        }
         for flip in self.flips.iter_mut().filter(|flip| !flip.reported) {
             if !self.tokens.take(now) {
                 return;
@@ -190,7 +202,7 @@ impl Connector {
             assert!(width > 0 && height > 0 && width <= self.width && height <= self.height);
             assert!(x.checked_add(width).is_some() && y.checked_add(height).is_some());
         } else {
-            assert!(self.flips.is_empty() && self.shown.is_none());
+            assert!(self.shown.is_none() && self.flips.iter().all(|flip| !flip.reported));
         }
     }
 }

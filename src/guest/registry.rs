@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::displif::Allocation;
 use crate::displif::device::{ConnectorSetup, Device, DeviceAction};
 use crate::displif::rate::Bucket;
 use crate::displif::session::Fatal;
@@ -53,6 +54,8 @@ pub struct Entry {
     name: String,
     policy: GuestPolicy,
     alive: bool,
+    /// `pv`, `pvh` or `hvm`, as libxl says.
+    kind: Option<String>,
     link: Option<Link>,
     reading: bool,
     dirty: bool,
@@ -213,6 +216,7 @@ impl Registry {
         entry.dirty = false;
         let mut queries = entry.device.queries();
         queries.push(Query::Value(name_path(key.domid)));
+        queries.push(Query::Value(kind_path(key.domid)));
         self.ask(Purpose::Device(key), queries, store);
     }
 
@@ -225,6 +229,7 @@ impl Registry {
             actions = entry.device.domain_gone();
         }
         entry.alive = alive;
+        entry.kind = snapshot.value(&kind_path(key.domid)).map(str::to_owned);
         actions.extend(entry.device.observe(snapshot, context.now));
         self.carry_out(key, actions, store, context);
         self.follow_watches(key, store);
@@ -250,8 +255,9 @@ impl Registry {
             tracing::trace!("{key}: {action:?}");
             match action {
                 DeviceAction::WriteVersions | DeviceAction::WriteState(_) => self.write(key, &action, store),
-                DeviceAction::Connect { version, connectors } => {
-                    self.connect(key, version, &connectors, store, context);
+                DeviceAction::Connect { version, connectors, be_alloc } => {
+                    let allocation = self.allocation(key, be_alloc, context.now);
+                    self.connect(key, version, &connectors, allocation, store, context);
                 }
                 DeviceAction::Disconnect(why) => self.disconnect(key, &why, context),
                 DeviceAction::Refused(why) => {
@@ -300,13 +306,14 @@ impl Registry {
         key: DeviceKey,
         version: Version,
         connectors: &[ConnectorSetup],
+        allocation: Allocation,
         store: &mut Store,
         context: &mut Context<'_>,
     ) {
         self.next_link = self.next_link.wrapping_add(1);
         let id = LinkId(self.next_link);
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        let result = Link::connect(id, key, &entry.policy, version, connectors, context);
+        let result = Link::connect(id, key, &entry.policy, version, connectors, allocation, context);
         let result = result.map(|link| {
             if entry.log.take(context.now) {
                 tracing::info!("guest \"{}\" ({key}): connected, {} connectors", entry.name, connectors.len());
@@ -315,6 +322,18 @@ impl Registry {
         });
         let actions = entry.device.connected(result);
         self.carry_out(key, actions, store, context);
+    }
+
+    /// Whether buffers are made of our memory; a wish that is refused is told.
+    fn allocation(&mut self, key: DeviceKey, asked: bool, now: Time) -> Allocation {
+        let Some(entry) = self.entries.get_mut(&key) else { return Allocation::Off };
+        let allocation = entry.policy.allocation(asked, entry.kind.as_deref());
+        if let Allocation::Refused(why) = &allocation
+            && entry.log.take(now)
+        {
+            tracing::warn!("guest \"{}\" ({key}): its buffers will be refused: {why}", entry.name);
+        }
+        allocation
     }
 
     fn disconnect(&mut self, key: DeviceKey, why: &str, context: &mut Context<'_>) {
@@ -365,6 +384,7 @@ impl Registry {
 
     /// The kernel has freed an export.
     pub fn freed(&mut self, export: ExportId, context: &mut Context<'_>) {
+        context.accounts.release(export);
         for (_, link) in self.links() {
             if link.freed(export, context) {
                 return;
@@ -466,6 +486,7 @@ impl Entry {
             name,
             policy,
             alive: false,
+            kind: None,
             link: None,
             reading: false,
             dirty: false,
@@ -478,6 +499,11 @@ impl Entry {
 
 fn name_path(domid: DomId) -> String {
     format!("/local/domain/{domid}/name")
+}
+
+/// Where libxl says what kind of guest a domain is.
+fn kind_path(domid: DomId) -> String {
+    format!("/libxl/{domid}/type")
 }
 
 fn token(key: DeviceKey) -> String {

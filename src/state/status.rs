@@ -2,12 +2,13 @@
 //! How things are, for `grantway msg status`.
 
 use crate::backend::OutputInfo;
-use crate::control::{ConnectorStatus, GuestStatus, OutputStatus, PresentedBy, Status, WindowStatus};
+use crate::control::{ConnectorStatus, DepartedStatus, GuestStatus, OutputStatus, PresentedBy, Status, WindowStatus};
 use crate::displif;
 use crate::guest::DeviceKey;
 use crate::guest::link::Link;
 use crate::guest::registry::Entry;
 use crate::scene::WindowId;
+use crate::xen::DomId;
 
 use super::State;
 
@@ -23,7 +24,15 @@ impl State {
             renderer: self.renderer.to_owned(),
             outputs: outputs.iter().map(|output| self.output_status(output)).collect(),
             guests: devices.map(|(key, entry)| self.guest_status(key, entry, &outputs)).collect(),
+            departed: self.departed(),
         }
+    }
+
+    /// Domains that keep memory of ours without having a display.
+    fn departed(&self) -> Vec<DepartedStatus> {
+        let has_display = |domid: &DomId| self.registry.devices_by_key().any(|(key, _)| key.domid == *domid);
+        let waiting = self.accounts.waiting().into_iter().filter(|(domid, _)| !has_display(domid));
+        waiting.map(|(domid, pages)| DepartedStatus { domid: domid.0, pages_waiting: count(pages) }).collect()
     }
 
     fn output_status(&self, output: &OutputInfo) -> OutputStatus {
@@ -46,6 +55,8 @@ impl State {
             name: entry.name().to_owned(),
             color: format!("#{:02x}{:02x}{:02x}", color.red, color.green, color.blue),
             state: entry.phase().to_owned(),
+            mib_allocated: mib(self.accounts.allocated(key.domid)),
+            pages_waiting: count(self.accounts.waiting().remove(&key.domid).unwrap_or(0)),
             ..GuestStatus::default()
         };
         let Some(link) = entry.link() else { return guest };

@@ -71,6 +71,7 @@ add_modules "$scratch/dom0" 9p 9pnet_virtio overlay
 pack "$scratch/dom0" "$out/dom0.initrd"
 
 new_root "$scratch/guest"
+cp "$here/guest/helpers.sh" "$scratch/guest/helpers.sh"
 cp "$here/guest/init" "$scratch/guest/init"
 add_modules "$scratch/guest" drm_xen_front evdev
 add_program "$scratch/guest" /usr/bin/modetest /usr/bin/xenstore-read /usr/bin/xenstore-write

@@ -51,7 +51,6 @@ rm -f "$out/payload/grantway"
 if [ -x "${GRANTWAY:-}" ]; then cp "$GRANTWAY" "$out/payload/grantway"; fi
 
 say "making the boot files"
-# The guests' program lies beside the runner.
 [ -z "${LAB_GUEST:-}" ] || cp "$LAB_GUEST" "$out/lab-guest"
 "$here/initramfs.sh" "$tree" "$out"
 cp "$out/vmlinuz" "$out/guest.initrd" "$out/payload/"

@@ -1,168 +1,85 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Whole stories on the simulator: the compositor's own process, guests in theirs, seen over the control
-//! socket. The lab tells the same stories on real Xen (tests/lab/scenarios).
+//! The scenarios of `tests/lab/scenarios` on the simulator, one test for each folder. `make xen-test` runs the
+//! same folders on real Xen (docs/lab.md).
 #![cfg(all(feature = "sim", feature = "compositor"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "it waits and keeps time limits, and has no loop to block")]
+#![allow(clippy::print_stdout, clippy::indexing_slicing, reason = "as in the runner, whose parts these are")]
+#![allow(dead_code, reason = "the runner has more to do")]
 
-mod desk;
+#[path = "../lab/guest/pattern.rs"]
+mod pattern;
+#[path = "../lab/runner/picture.rs"]
+mod picture;
+#[path = "../lab/runner/qmp.rs"]
+mod qmp;
+#[path = "../lab/runner/report.rs"]
+mod report;
+#[path = "../lab/runner/requests.rs"]
+mod requests;
+#[path = "../lab/runner/results.rs"]
+mod results;
+#[path = "../lab/runner/scenario.rs"]
+mod scenario;
+#[path = "../lab/runner/simulator.rs"]
+mod simulator;
 
-use desk::{Desk, Picture, wait_for};
-use grantway::sim::pattern::{self, Pattern};
-use serde_json::Value;
+use std::path::Path;
 
-const FAST: [&str; 2] = ["--output", "1280x720@240"];
+use scenario::Platform;
+use simulator::Simulator;
 
-fn assert_bars(picture: &Picture, width: u32, height: u32, exact: bool) {
-    assert_eq!((picture.width, picture.height), (width, height));
-    for y in 0..height {
-        for x in 0..width {
-            let (is, wanted) = (picture.at(x, y), pattern::pixel(Pattern::Bars, 0, x, width));
-            // A format of 5 or 6 bits can't say it more exactly.
-            let near = is.iter().zip(wanted).all(|(is, wanted)| is.abs_diff(wanted) <= if exact { 0 } else { 8 });
-            assert!(near, "pixel {x},{y} is {is:?}, not {wanted:?}");
-        }
+type Result<T> = std::result::Result<T, String>;
+
+/// A test for each folder, named after it.
+macro_rules! scenarios {
+    ($($test:ident: $folder:literal,)*) => {
+        const TESTED: &[&str] = &[$($folder),*];
+        $(#[test]
+        fn $test() {
+            run($folder);
+        })*
+    };
+}
+
+scenarios! {
+    be_alloc: "be-alloc",
+    compositor_killed: "compositor-killed",
+    destroy_while_shown: "destroy-while-shown",
+    flips_600: "flips-600",
+    full_screen: "full-screen",
+    greedy_guest: "greedy-guest",
+    guest_destroyed: "guest-destroyed",
+    guest_picture: "guest-picture",
+    guest_reboots: "guest-reboots",
+    guests_and_formats: "guests-and-formats",
+    screen_off: "screen-off",
+}
+
+fn run(name: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/scenarios").join(name);
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenarios");
+    let simulator = Simulator {
+        grantway: env!("CARGO_BIN_EXE_grantway").into(),
+        guest: env!("CARGO_BIN_EXE_lab-guest").into(),
+        out: out.clone(),
+    };
+    let scenario = scenario::load(&[folder], Platform::Simulator).unwrap().remove(0);
+    let outcome = simulator.run(&scenario).unwrap();
+    if let Some(why) = outcome.failure {
+        let log = |file: &str| std::fs::read_to_string(out.join(name).join(file)).unwrap_or_default();
+        let (dom0, grantway) = (log("dom0.log"), log("grantway.log"));
+        panic!(
+            "{name}: {why}\ndom0.sh printed:\n{dom0}\nthe compositor printed:\n{grantway}\nall of it: {}",
+            out.display()
+        );
     }
 }
 
-/// A report of a guest that found nothing wrong.
-fn assert_clean(report: &Value) {
-    for key in ["flip_errors", "bad_ids", "timeouts", "flip_timeouts", "stray_responses", "still_mapped"] {
-        assert_eq!(report[key], 0, "{key} in {report}");
-    }
-    assert_eq!(report["flips"], report["events"], "{report}");
-    assert_eq!(report["error"], Value::Null, "{report}");
-}
-
-fn milliseconds(list: &Value) -> Vec<f64> {
-    let mut times: Vec<f64> = list.as_array().unwrap().iter().map(|time| time.as_f64().unwrap()).collect();
-    times.sort_by(f64::total_cmp);
-    times
-}
-
 #[test]
-fn a_guests_picture_is_shown_exactly_and_not_copied() {
-    let mut desk = Desk::new(&FAST);
-    let _guest = desk.guest("web", &["--connectors", "a:640x480", "--pattern", "bars", "--flips", "3", "--linger"]);
-    let connector = desk.wait_connector("web", 0, |connector| connector.events == 3);
-    assert_bars(&desk.picture_of("web", 0), 640, 480, true);
-    assert_eq!(connector.bytes_copied, 0);
-    assert_eq!(connector.import_path.as_deref(), Some("pixman-in-place"));
-    assert_eq!(connector.format.as_deref(), Some("XR24"));
-    let window = connector.window.unwrap();
-    assert_eq!((window.width, window.height), (640, 480));
-    desk.quit();
-}
-
-#[test]
-fn two_guests_three_connectors_three_formats() {
-    let mut desk = Desk::new(&["--output", "1920x1080@240"]);
-    let two = ["--connectors", "a:640x480,b:320x240", "--format", "AR24,RG16"];
-    let still = ["--pattern", "bars", "--flips", "2", "--linger"];
-    let _first = desk.guest("web", &[&two[..], &still].concat());
-    let _second = desk.guest("map", &[&["--connectors", "m:800x600", "--format", "XR24"][..], &still].concat());
-    for (guest, connector, width, height, exact) in
-        [("web", 0, 640, 480, true), ("web", 1, 320, 240, false), ("map", 0, 800, 600, true)]
-    {
-        desk.wait_connector(guest, connector, |connector| connector.events == 2);
-        assert_bars(&desk.picture_of(guest, connector), width, height, exact);
-    }
-}
-
-#[test]
-fn six_hundred_flips_have_six_hundred_events_and_no_tear() {
-    let mut desk = Desk::new(&FAST);
-    let guest = desk.guest("web", &["--connectors", "a:320x240", "--flips", "600"]);
-    desk.wait_connector("web", 0, |connector| connector.events > 1);
-    for _ in 0..5 {
-        let picture = desk.picture_of("web", 0);
-        let frame = pattern::identify(picture.width, picture.height, 0..601, |x, y| picture.at(x, y));
-        frame.unwrap();
-    }
-    let report = guest.report();
-    assert_clean(&report);
-    assert_eq!(report["events"], 600);
-}
-
-#[test]
-fn a_buffer_destroyed_while_shown_is_free_before_the_answer() {
-    let desk = Desk::new(&FAST);
-    let report = desk.guest("web", &["--connectors", "a:320x240", "--flips", "120", "--recreate", "2"]).report();
-    assert_clean(&report);
-    let times = milliseconds(&report["destroy_ms"]);
-    assert!(times.len() >= 100, "{report}");
-    assert!(times[times.len() / 2] < 100.0, "median {} ms", times[times.len() / 2]);
-}
-
-#[test]
-fn a_killed_guest_takes_nobody_along_and_comes_back() {
-    let mut desk = Desk::new(&FAST);
-    let steady = desk.guest("steady", &["--connectors", "a:320x240", "--seconds", "4"]);
-    let victim = desk.guest("victim", &["--connectors", "v:640x480"]);
-    desk.wait_connector("steady", 0, |connector| connector.events > 10);
-    desk.wait_connector("victim", 0, |connector| connector.events > 10);
-    victim.kill();
-    desk.wait_gone("victim");
-    let before = desk.wait_connector("steady", 0, |_| true).events;
-    desk.wait_connector("steady", 0, |connector| connector.events > before + 10);
-    let _again = desk.guest("victim", &["--connectors", "v:640x480"]);
-    desk.wait_connector("victim", 0, |connector| connector.events > 10);
-    assert_clean(&steady.report());
-}
-
-#[test]
-fn a_guest_that_reboots_ten_times_leaves_nothing_behind() {
-    let mut desk = Desk::new(&FAST);
-    for _ in 0..10 {
-        assert_clean(&desk.guest("web", &["--connectors", "a:320x240", "--flips", "3"]).report());
-        desk.wait_gone("web");
-    }
-    for _ in 0..10 {
-        let guest = desk.guest("web", &["--connectors", "a:320x240"]);
-        desk.wait_connector("web", 0, |connector| connector.events > 1);
-        guest.kill();
-        desk.wait_gone("web");
-    }
-    assert!(desk.status().guests.is_empty());
-    desk.quit();
-}
-
-#[test]
-fn one_guest_full_screen_and_back() {
-    let mut desk = Desk::new(&FAST);
-    let _guest = desk.guest("web", &["--connectors", "a:1280x720", "--pattern", "bars", "--flips", "1", "--linger"]);
-    desk.wait_connector("web", 0, |connector| connector.events == 1);
-    desk.fullscreen(Some("web"));
-    wait_for("full screen", || {
-        let picture = desk.output_picture();
-        (picture.at(0, 0) == pattern::pixel(Pattern::Bars, 0, 0, 1280)).then(|| assert_bars(&picture, 1280, 720, true))
-    });
-    desk.fullscreen(None);
-    wait_for("the label", || {
-        (desk.output_picture().at(0, 0) != pattern::pixel(Pattern::Bars, 0, 0, 1280)).then_some(())
-    });
-}
-
-#[test]
-fn the_second_version_gives_an_edid_and_takes_an_offset() {
-    let desk = Desk::new(&FAST);
-    let second = ["--connectors", "a:1366x768", "--version", "2", "--offset", "4096", "--edid", "--flips", "3"];
-    let report = desk.guest("web", &second).report();
-    assert_clean(&report);
-    assert_eq!(report["edids"].as_array().map(Vec::len), Some(1), "{report}");
-}
-
-#[test]
-fn buffers_without_a_size_get_theirs_from_the_framebuffer() {
-    let mut desk = Desk::new(&FAST);
-    let imported = ["--connectors", "a:640x480", "--zero-size", "--pattern", "bars", "--flips", "2", "--linger"];
-    let _guest = desk.guest("web", &imported);
-    desk.wait_connector("web", 0, |connector| connector.events == 2);
-    assert_bars(&desk.picture_of("web", 0), 640, 480, true);
+fn no_folder_is_forgotten() {
+    let all = scenario::all().unwrap();
+    let here = all.iter().filter(|scenario| scenario.platforms.contains(&Platform::Simulator));
+    let names: Vec<&str> = here.map(|scenario| scenario.name.as_str()).collect();
+    assert_eq!(names, TESTED, "the folders that are for the simulator, and the tests above");
 }

@@ -26,6 +26,8 @@ const HELP: &str = "usage: grantway-sim-guest --socket PATH [options]
   --zero-size                   make the buffers with 0x0, as for imported ones
   --edid                        ask for each connector's EDID (needs version 2)
   --memory MIB                  the guest's memory (64)
+  --be-alloc                    let the backend allocate the buffers
+  --touch                       when done, draw into the shown buffer ten times a second, without a flip
   --linger                      when done, keep the last picture until killed
   --abrupt                      when done, end without closing anything";
 
@@ -46,6 +48,8 @@ struct Options {
     zero_size: bool,
     edid: bool,
     memory: u32,
+    be_alloc: bool,
+    touch: bool,
     linger: bool,
     abrupt: bool,
 }
@@ -67,6 +71,8 @@ impl Options {
             zero_size: false,
             edid: false,
             memory: 64,
+            be_alloc: false,
+            touch: false,
             linger: false,
             abrupt: false,
         };
@@ -88,6 +94,8 @@ impl Options {
                 "--memory" => options.memory = number(&name, &value()?)?,
                 "--zero-size" => options.zero_size = true,
                 "--edid" => options.edid = true,
+                "--be-alloc" => options.be_alloc = true,
+                "--touch" => options.touch = true,
                 "--linger" => options.linger = true,
                 "--abrupt" => options.abrupt = true,
                 _ => return Err(format!("{name} is not understood\n{HELP}")),
@@ -148,7 +156,7 @@ struct Program {
 
 impl Program {
     fn new(options: Options) -> Result<Self, FrontError> {
-        let device = format!("backend=0,be-alloc=0,connectors={}", options.connectors);
+        let device = format!("backend=0,be-alloc={},connectors={}", u8::from(options.be_alloc), options.connectors);
         let guest = Guest::start(&options.socket, &options.name, &[&device], options.memory.saturating_mul(256))?;
         let front = DisplayFront::new(guest, 0, options.version);
         Ok(Self { options, front, screens: Vec::new(), edids: Vec::new(), reconnects: 0, start: now() })
@@ -180,6 +188,15 @@ impl Program {
             self.show(index)?;
         }
         self.flip_until_done()?;
+        if self.options.touch {
+            loop {
+                for index in 0..self.screens.len() {
+                    self.touch(index)?;
+                }
+                self.front.wait_flips(Duration::from_millis(100))?;
+                self.front.check_backend()?;
+            }
+        }
         if self.options.linger {
             loop {
                 self.front.wait_flips(Duration::from_secs(1))?;
@@ -228,6 +245,15 @@ impl Program {
         }
         screen.frame += 1;
         Ok(surface.framebuffer)
+    }
+
+    /// Draws the next frame into the buffer that is shown, and tells nobody.
+    fn touch(&mut self, index: usize) -> Result<(), FrontError> {
+        if let Some(screen) = self.screens.get_mut(index) {
+            // The parity of the frame that is shown.
+            screen.frame += 1;
+        }
+        self.draw(index).map(drop)
     }
 
     fn show(&mut self, index: usize) -> Result<(), FrontError> {

@@ -1,47 +1,50 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Double-buffered flips, each frame in one colour of its own: a picture with two colours is a tear.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::card::{Buffer, Card, Format};
+use crate::card::{Card, Format};
+use crate::{Result, Word};
 
-/// Draws and flips `count` frames (`None`: for ever), waiting for each flip's event. Prints the count of
-/// events and how many came out of order.
-pub(crate) fn run(path: &str, count: Option<u32>) -> Result<()> {
-    let card = Card::open(path)?;
-    let head = card.heads[0];
-    let mut buffers = [card.buffer(&head, Format::XR24)?, card.buffer(&head, Format::XR24)?];
-    buffers[0].fill(colour(0));
-    card.show(&head, &buffers[0])?;
-    println!("lab: flipping");
+/// Draws and flips `count` frames (`None`: for ever), waiting for each flip's event. Tells the count of
+/// events, how many came out of order, and where the time went.
+pub(crate) fn run<C: Card>(card: &mut C, count: Option<u32>, say: &mut Word<'_>) -> Result<()> {
+    let mut buffers = [card.buffer(0, Format::XR24)?, card.buffer(0, Format::XR24)?];
+    card.fill(&mut buffers[0], colour(0))?;
+    card.show(0, &buffers[0])?;
+    say("flipping")?;
     let start = Instant::now();
-    let (mut events, mut disorder, mut longest) = (0_u32, 0_u32, 0_u128);
+    let (mut events, mut disorder, mut longest) = (0_u32, 0_u32, Duration::ZERO);
+    let (mut drawing, mut waiting) = (Duration::ZERO, Duration::ZERO);
     let mut frame = 0_u32;
     while count.is_none_or(|count| frame < count) {
         frame = frame.wrapping_add(1);
-        let next: &mut Buffer = &mut buffers[usize::from(frame % 2 == 1)];
-        next.fill(colour(frame));
+        let next = &mut buffers[usize::from(frame % 2 == 1)];
+        let begun = Instant::now();
+        card.fill(next, colour(frame))?;
+        drawing += begun.elapsed();
         let asked = Instant::now();
-        card.flip(&head, next, u64::from(frame))?;
+        card.flip(0, next, u64::from(frame))?;
         let answered = card.flip_event()?;
-        longest = longest.max(asked.elapsed().as_millis());
+        waiting += asked.elapsed();
+        longest = longest.max(asked.elapsed());
         events = events.wrapping_add(1);
         if answered != u64::from(frame) {
             disorder = disorder.wrapping_add(1);
         }
         if frame.is_multiple_of(100) {
-            println!("lab: frames={frame}");
+            say(&format!("frames={frame}"))?;
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    println!("lab: flips={frame}");
-    println!("lab: events={events}");
-    println!("lab: disorder={disorder}");
-    println!("lab: longest-ms={longest}");
-    println!("lab: fps={:.1}", f64::from(frame) / seconds);
-    println!("lab: last-colour={:06x}", colour(frame));
-    Ok(())
+    let mean = |time: Duration| time.as_secs_f64() * 1000.0 / f64::from(frame.max(1));
+    say(&format!("flips={frame}"))?;
+    say(&format!("events={events}"))?;
+    say(&format!("disorder={disorder}"))?;
+    say(&format!("longest-ms={}", longest.as_millis()))?;
+    say(&format!("draw-ms={:.1}", mean(drawing)))?;
+    say(&format!("flip-ms={:.1}", mean(waiting)))?;
+    say(&format!("fps={:.1}", f64::from(frame) / start.elapsed().as_secs_f64()))?;
+    say(&format!("last-colour={:06x}", colour(frame)))
 }
 
 /// A colour that neighbouring frames never share, and never black, which is no frame's.

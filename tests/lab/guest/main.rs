@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The program of the lab's guests: drives `drm_xen_front` through the kernel's ordinary mode-setting
-//! calls, and prints what it measured as "lab: KEY=VALUE" for the scenario in Dom0.
+//! The program of the scenarios' guests: drives their display, and prints what it measured as
+//! "lab: KEY=VALUE" for the scenario in Dom0. In the Xen lab it uses `drm_xen_front` through the kernel's
+//! ordinary mode-setting calls; on the simulator it is also the guest itself, whose front driver it asks.
 //!
 //! modetest shows a pattern; this one shows what modetest cannot: frames that tell a tear, and how
 //! long the guest waits for a buffer to be destroyed.
@@ -8,33 +9,49 @@
 #![allow(clippy::print_stdout, reason = "the console is where its results go")]
 #![allow(clippy::indexing_slicing, reason = "a broken test program may stop; what it indexes is its own")]
 
+mod card;
 // The kernel's calls: structures with addresses in them.
 #[allow(unsafe_code, clippy::as_conversions)]
-mod card;
+mod drm;
 mod flips;
+mod hoard;
 mod pattern;
+mod power;
 mod show;
+mod simulator;
 mod teardown;
 
 use std::process::ExitCode;
 
+use card::Card;
+use drm::DrmCard;
+
 /// Whatever goes wrong is told in one line.
 type Result<T> = std::result::Result<T, String>;
 
-const USAGE: &str = "usage: lab-guest flips COUNT [CARD]     double-buffered flips, each frame in its own colour
-       lab-guest flip-on [CARD]         the same without an end
-       lab-guest show FORMAT:SEED...    still pictures, one for each connector
-       lab-guest destroy COUNT [CARD]   buffers destroyed while shown, each timed";
+/// Where a line of results goes.
+type Word<'a> = dyn FnMut(&str) -> Result<()> + 'a;
+
+const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, each frame in its own colour
+       lab-guest flip-on            the same without an end
+       lab-guest show FORMAT:SEED...   still pictures, one for each connector
+       lab-guest destroy COUNT      buffers destroyed while shown, each timed
+       lab-guest hoard COUNT        buffers made and kept, until one is refused
+       lab-guest power COUNT        the screen off and on by DPMS, flips in between
+       lab-guest simulate NAME CONNECTORS FOLDER SOCKET INIT...   a guest on the simulator";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["flips", count, rest @ ..] => number(count).and_then(|count| flips::run(path(rest), Some(count))),
-        ["flip-on", rest @ ..] => flips::run(path(rest), None),
-        ["destroy", count, rest @ ..] => number(count).and_then(|count| teardown::run(path(rest), count)),
-        ["show", pictures @ ..] if !pictures.is_empty() => show::run(path(&[]), pictures),
-        _ => Err(USAGE.into()),
+        ["simulate", name, connectors, folder, socket, init @ ..] if !init.is_empty() => {
+            simulator::simulate(name, connectors, folder.as_ref(), socket.as_ref(), init)
+        }
+        // Set by the simulator's init: where the guest listens that this program runs in.
+        words => match std::env::var_os("LAB_CARD") {
+            Some(card) => simulator::ask(card.as_ref(), words),
+            None => run_on_the_kernels(words),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,10 +62,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn number(text: &str) -> Result<u32> {
-    text.parse().map_err(|_| format!("'{text}' is no count"))
+fn run_on_the_kernels(words: &[&str]) -> Result<()> {
+    run(&mut DrmCard::open("/dev/dri/card0")?, words, &mut |line| {
+        println!("lab: {line}");
+        Ok(())
+    })
 }
 
-fn path<'a>(rest: &[&'a str]) -> &'a str {
-    rest.first().copied().unwrap_or("/dev/dri/card0")
+/// Does what the command line asks for.
+fn run<C: Card>(card: &mut C, words: &[&str], say: &mut Word<'_>) -> Result<()> {
+    match words {
+        ["flips", count] => flips::run(card, Some(number(count)?), say),
+        ["flip-on"] => flips::run(card, None, say),
+        ["destroy", count] => teardown::run(card, number(count)?, say),
+        ["hoard", count] => hoard::run(card, number(count)?, say),
+        ["power", count] => power::run(card, number(count)?, say),
+        ["show", pictures @ ..] if !pictures.is_empty() => show::run(card, pictures, say),
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn number(text: &str) -> Result<u32> {
+    text.parse().map_err(|_| format!("'{text}' is no count"))
 }

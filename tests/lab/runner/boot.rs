@@ -10,7 +10,8 @@ use crate::Result;
 use crate::qemu::{Machine, Running, Serial};
 use crate::qmp::Qmp;
 use crate::report::Outcome;
-use crate::requests;
+use crate::requests::{self, Share};
+use crate::results::Results;
 use crate::scenario::Scenario;
 
 /// The boot until scenarios can run takes 10 s on a quiet machine, a minute on a busy one.
@@ -62,7 +63,7 @@ impl Lab {
         let (mut machine, mut qmp) = self.start(&folder, &share, Serial::Terminal, "")?;
         while !machine.ended() {
             // Screendumps and input work from the shell too. The socket closes when the machine ends.
-            if let Err(why) = requests::answer_all(&share, &mut qmp)
+            if let Err(why) = requests::answer_all(seen(&share), Some(&mut qmp))
                 && !machine.wait(Duration::from_secs(2))
             {
                 return Err(why);
@@ -127,6 +128,11 @@ impl Lab {
     }
 }
 
+/// Dom0 sees the shared folder as /lab.
+fn seen(share: &Path) -> Share<'_> {
+    Share { folder: share, inside: Path::new("/lab") }
+}
+
 /// Copies a folder with all that is in it, and the files' rights.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
@@ -160,7 +166,8 @@ impl Watch<'_> {
         });
         if let Err(why) = booted.and_then(|done| done) {
             let [first, ..] = scenarios else { return Err(why) };
-            return Ok(vec![self.broken(first, format!("Dom0 did not boot: {why}"), Instant::now())]);
+            self.say(&format!("  FAILED: {why}"));
+            return Ok(vec![Results::new(first, PathBuf::new()).broken(format!("Dom0 did not boot: {why}"))]);
         }
         let mut outcomes = Vec::new();
         for scenario in scenarios {
@@ -176,50 +183,22 @@ impl Watch<'_> {
 
     /// Watches one scenario to its end, or to Dom0's.
     fn scenario(&mut self, scenario: &Scenario, machine: &mut Running, qmp: &mut Qmp) -> Outcome {
-        let start = Instant::now();
         self.say(&format!("{}: {}", scenario.name, scenario.about));
-        let results = self.share.join("results").join(&scenario.name);
-        let mut shown = 0;
+        let mut results = Results::new(scenario, self.share.join("results").join(&scenario.name));
         let status = self.until(machine, qmp, scenario.timeout + CLEAN_UP_LIMIT, |watch| {
-            let progress = fs::read_to_string(results.join("progress")).unwrap_or_default();
-            // A last line that is still being written is left for the next look.
-            let whole = progress.rfind('\n').map_or(0, |end| end + 1);
-            for line in progress.get(shown..whole).unwrap_or_default().lines() {
-                watch.say(&format!("  {line}"));
-            }
-            shown = shown.max(whole);
-            fs::read_to_string(results.join("status")).ok()
+            results.progress().iter().for_each(|line| watch.say(&format!("  {line}")));
+            results.text("status")
         });
-        match status {
-            Ok(status) => {
-                let reason = fs::read_to_string(results.join("reason")).unwrap_or_default();
-                let failure = match (status.trim(), reason.trim()) {
-                    ("0", _) => None,
-                    (code, "") => Some(format!("dom0.sh ended with {code}; its log: {}/dom0.log", scenario.name)),
-                    (_, reason) => Some(reason.to_owned()),
-                };
-                self.say(if failure.is_some() { "  FAILED" } else { "  passed" });
-                self.outcome(scenario, failure, start)
-            }
-            Err(why) => self.broken(scenario, why, start),
-        }
-    }
-
-    /// The outcome of a scenario that Dom0 did not survive.
-    fn broken(&self, scenario: &Scenario, why: String, start: Instant) -> Outcome {
-        self.say(&format!("  FAILED: {why}"));
-        self.outcome(scenario, Some(why), start)
-    }
-
-    fn outcome(&self, scenario: &Scenario, failure: Option<String>, start: Instant) -> Outcome {
-        let path = self.share.join("results").join(&scenario.name).join("figures");
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let figures = text.lines().filter_map(|line| line.split_once('\t'));
-        let mut figures: Vec<_> = figures.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        // Times mean little without it.
-        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        figures.extend(load.split(' ').next().map(|minute| ("host-load".to_owned(), minute.to_owned())));
-        Outcome { name: scenario.name.clone(), failure, seconds: start.elapsed().as_secs_f64(), figures }
+        let outcome = match status {
+            Ok(status) => results.outcome(status.trim()),
+            // Dom0 did not survive it.
+            Err(why) => results.broken(why),
+        };
+        self.say(&match &outcome.failure {
+            Some(why) => format!("  FAILED: {why}"),
+            None => "  passed".into(),
+        });
+        outcome
     }
 
     /// Answers requests and calls `done` until it returns something, the machine ends or time runs out.
@@ -244,7 +223,7 @@ impl Watch<'_> {
             if start.elapsed() > limit {
                 return Err(format!("no end after {} s: the machine hangs; see serial.log", limit.as_secs()));
             }
-            if let Err(why) = requests::answer_all(self.share, qmp) {
+            if let Err(why) = requests::answer_all(seen(self.share), Some(qmp)) {
                 self.say(&format!("  {why}"));
             }
             std::thread::sleep(Duration::from_millis(20));

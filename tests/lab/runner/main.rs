@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The runner of the Xen lab: boots Xen, Dom0 and guests in QEMU's software emulation, runs
-//! scenarios there, and reports. See docs/lab.md.
+//! The runner of the scenarios: boots Xen, Dom0 and guests in QEMU's software emulation, runs
+//! scenarios there, or runs them on the simulator, and reports. See docs/lab.md.
 //!
 //! It stands on the standard library alone where it can, and never on the product that it tests.
 #![allow(clippy::disallowed_methods, reason = "it waits and keeps time limits, and has no loop to block")]
@@ -15,7 +15,9 @@ mod qemu;
 mod qmp;
 mod report;
 mod requests;
+mod results;
 mod scenario;
+mod simulator;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -26,18 +28,21 @@ use nix::fcntl::{Flock, FlockArg};
 
 use boot::Lab;
 use report::Outcome;
-use scenario::Scenario;
+use scenario::{Platform, Scenario};
+use simulator::Simulator;
 
 /// Whatever goes wrong here is told in one line and ends the run.
 type Result<T> = std::result::Result<T, String>;
 
 const USAGE: &str =
     "usage: xen-lab [--out DIR] [SCENARIO-FOLDER...]   run scenarios (all of tests/lab/scenarios by default)
+       xen-lab [--out DIR] --simulator [SCENARIO-FOLDER...]   the same on the simulator, without Xen
        xen-lab [--out DIR] --shell              a prompt in Dom0, the compositor running";
 
 struct Arguments {
     out: PathBuf,
     shell: bool,
+    platform: Platform,
     scenarios: Vec<PathBuf>,
 }
 
@@ -64,18 +69,24 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>> {
-    let mut arguments = Arguments { out: PathBuf::from("target/xen-lab"), shell: false, scenarios: Vec::new() };
+    let mut arguments = Arguments {
+        out: PathBuf::from("target/xen-lab"),
+        shell: false,
+        platform: Platform::Xen,
+        scenarios: Vec::new(),
+    };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--help" | "-h" => return Ok(None),
             "--shell" => arguments.shell = true,
+            "--simulator" => arguments.platform = Platform::Simulator,
             "--out" => arguments.out = words.next().ok_or("--out needs a folder")?.into(),
             flag if flag.starts_with('-') => return Err(format!("unknown option {flag}")),
             folder => arguments.scenarios.push(folder.into()),
         }
     }
-    if arguments.shell && !arguments.scenarios.is_empty() {
-        return Err("--shell takes no scenarios".into());
+    if arguments.shell && (arguments.platform == Platform::Simulator || !arguments.scenarios.is_empty()) {
+        return Err("--shell is for real Xen, and takes no scenarios".into());
     }
     Ok(Some(arguments))
 }
@@ -83,17 +94,32 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>> {
 /// Runs what was asked for. False when a scenario failed.
 fn run(arguments: &Arguments) -> Result<bool> {
     // Read before anything is built: a wrong name must not cost the user minutes.
-    let scenarios = if arguments.shell { Vec::new() } else { scenario::load(&arguments.scenarios)? };
+    let scenarios =
+        if arguments.shell { Vec::new() } else { scenario::load(&arguments.scenarios, arguments.platform)? };
     std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out.display()))?;
     let out = arguments.out.canonicalize().map_err(|error| format!("{}: {error}", arguments.out.display()))?;
-    let _turn = turn()?;
-    let lab = prepare(&out)?;
-    if arguments.shell {
-        return lab.shell().map(|()| true);
-    }
-    let outcomes = run_all(&lab, &scenarios)?;
+    let outcomes = match arguments.platform {
+        Platform::Simulator => {
+            let simulator = Simulator { grantway: built("grantway")?, guest: built("lab-guest")?, out: out.clone() };
+            scenarios.iter().map(|scenario| simulator.run(scenario)).collect::<Result<Vec<_>>>()?
+        }
+        Platform::Xen => {
+            let _turn = turn()?;
+            let lab = prepare(&out)?;
+            if arguments.shell {
+                return lab.shell().map(|()| true);
+            }
+            run_all(&lab, &scenarios)?
+        }
+    };
     report::write(&out, &outcomes)?;
     Ok(report::print(&outcomes))
+}
+
+/// A program's path: cargo puts this runner into a folder below that of the programs.
+fn built(name: &str) -> Result<PathBuf> {
+    let runner = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
+    Ok(runner.ancestors().nth(2).map(|folder| folder.join(name)).unwrap_or_default())
 }
 
 /// One lab at a time on a machine: two would only take each other's time until limits run out.
@@ -116,13 +142,10 @@ fn turn() -> Result<Flock<File>> {
 fn prepare(out: &Path) -> Result<Lab> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
     let kit = out.join("kit");
-    // cargo puts both examples into one folder, and the program into the one above.
-    let runner = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
-    let program = runner.ancestors().nth(2).map(|folder| folder.join("grantway")).unwrap_or_default();
     let status = Command::new("bash")
         .arg(scripts.join("prepare.sh"))
-        .env("GRANTWAY", program)
-        .env("LAB_GUEST", runner.with_file_name("lab-guest"))
+        .env("GRANTWAY", built("grantway")?)
+        .env("LAB_GUEST", built("lab-guest")?)
         .arg(&kit)
         // What is typed is meant for the shell that comes later.
         .stdin(Stdio::null())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What a scenario in Dom0 asks of the outside: files `ID.request` in the shared folder, each answered
-//! by `ID.answer` ("ok …" or "error …").
+//! What a scenario asks of the runner: files `ID.request` in the shared folder, each answered by `ID.answer`
+//! ("ok …" or "error …").
 
 use std::path::{Path, PathBuf};
 
@@ -10,19 +10,28 @@ use crate::Result;
 use crate::picture::{Area, Picture};
 use crate::qmp::Qmp;
 
-/// Answers every request that lies there.
-pub(crate) fn answer_all(share: &Path, qmp: &mut Qmp) -> Result<()> {
-    let folder = share.join("requests");
+/// The folder that a scenario shares with the runner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<'a> {
+    /// As the runner sees it.
+    pub(crate) folder: &'a Path,
+    /// As the scenario sees it.
+    pub(crate) inside: &'a Path,
+}
+
+/// Answers every request that lies there. Without QEMU there is no emulated display or keyboard.
+pub(crate) fn answer_all(share: Share<'_>, mut qmp: Option<&mut Qmp>) -> Result<()> {
+    let folder = share.folder.join("requests");
     let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.extension().is_some_and(|extension| extension == "request") {
-            answer(share, qmp, &path)?;
+            answer(share, qmp.as_deref_mut(), &path)?;
         }
     }
     Ok(())
 }
 
-fn answer(share: &Path, qmp: &mut Qmp, path: &Path) -> Result<()> {
+fn answer(share: Share<'_>, qmp: Option<&mut Qmp>, path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let answer = match perform(share, qmp, text.trim()) {
         Ok(value) => format!("ok {value}\n"),
@@ -36,11 +45,12 @@ fn answer(share: &Path, qmp: &mut Qmp, path: &Path) -> Result<()> {
     written.map_err(|error| format!("{}: {error}", part.display()))
 }
 
-fn perform(share: &Path, qmp: &mut Qmp, request: &str) -> Result<String> {
+fn perform(share: Share<'_>, qmp: Option<&mut Qmp>, request: &str) -> Result<String> {
+    let emulated = || qmp.ok_or("there is no emulated machine");
     let (verb, rest) = request.split_once(' ').unwrap_or((request, ""));
     let words: Vec<&str> = rest.split_whitespace().collect();
     match (verb, words.as_slice()) {
-        ("screendump", [path]) => screendump(&inside(share, path)?, qmp),
+        ("screendump", [path]) => screendump(&inside(share, path)?, emulated()?),
         ("compare", [picture, x, y, width, height, reference, how @ ..]) => {
             let found = Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?;
             let mut wanted = Picture::read(&inside(share, reference)?)?;
@@ -61,7 +71,7 @@ fn perform(share: &Path, qmp: &mut Qmp, request: &str) -> Result<String> {
         }
         ("input", _) => {
             let events: Value = serde_json::from_str(rest).map_err(|error| format!("the events: {error}"))?;
-            qmp.execute("input-send-event", json!({ "events": events }))?;
+            emulated()?.execute("input-send-event", json!({ "events": events }))?;
             Ok(String::new())
         }
         _ => Err(format!("unknown request '{request}'")),
@@ -74,11 +84,11 @@ fn area(words: [&str; 4]) -> Result<Area> {
     Ok(Area { x: number(x)?, y: number(y)?, width: number(width)?, height: number(height)? })
 }
 
-/// A path as Dom0 names it (/lab/…), as it is called out here.
-fn inside(share: &Path, path: &str) -> Result<PathBuf> {
-    match path.strip_prefix("/lab/") {
-        Some(rest) if !rest.split('/').any(|part| part == "..") => Ok(share.join(rest)),
-        _ => Err(format!("{path} is not in Dom0's /lab")),
+/// A path as the scenario names it, as it is called out here.
+fn inside(share: Share<'_>, path: &str) -> Result<PathBuf> {
+    match Path::new(path).strip_prefix(share.inside) {
+        Ok(rest) if !rest.iter().any(|part| part == "..") => Ok(share.folder.join(rest)),
+        _ => Err(format!("{path} is not in {}", share.inside.display())),
     }
 }
 

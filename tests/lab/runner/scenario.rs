@@ -20,23 +20,55 @@ pub(crate) struct Scenario {
     pub(crate) fresh_boot: bool,
     /// More words for the command line of Dom0's kernel. No comma may be in there.
     pub(crate) kernel_arguments: String,
+    /// Where it runs.
+    pub(crate) platforms: Vec<Platform>,
+    /// Why not everywhere; empty where it does.
+    pub(crate) reason: String,
 }
 
-/// The scenarios in the given folders; without any, those of the repository, in the order of their names.
-pub(crate) fn load(folders: &[PathBuf]) -> Result<Vec<Scenario>> {
-    let mut scenarios = Vec::new();
-    if folders.is_empty() {
-        let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/scenarios");
-        let entries = std::fs::read_dir(&all).map_err(|error| format!("{}: {error}", all.display()))?;
-        let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        found.sort();
-        for folder in found.iter().filter(|folder| folder.is_dir()) {
-            scenarios.push(read(folder)?);
+/// What a scenario runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Platform {
+    Xen,
+    Simulator,
+}
+
+impl Platform {
+    const ALL: [Self; 2] = [Self::Xen, Self::Simulator];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Xen => "xen",
+            Self::Simulator => "simulator",
         }
+    }
+
+    fn named(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|platform| platform.name() == name);
+        found.ok_or_else(|| format!("platforms: '{name}' is neither xen nor simulator"))
+    }
+}
+
+/// The repository's scenarios, in the order of their names.
+pub(crate) fn all() -> Result<Vec<Scenario>> {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/scenarios");
+    let entries = std::fs::read_dir(&all).map_err(|error| format!("{}: {error}", all.display()))?;
+    let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    found.sort();
+    found.iter().filter(|folder| folder.is_dir()).map(|folder| read(folder)).collect()
+}
+
+/// The scenarios in the given folders, which must be for the platform; without any, all of the repository that are.
+pub(crate) fn load(folders: &[PathBuf], platform: Platform) -> Result<Vec<Scenario>> {
+    let scenarios = if folders.is_empty() {
+        let mut scenarios = all()?;
+        scenarios.retain(|scenario| scenario.platforms.contains(&platform));
+        scenarios
     } else {
-        for folder in folders {
-            scenarios.push(read(folder)?);
-        }
+        folders.iter().map(|folder| read(folder)).collect::<Result<Vec<_>>>()?
+    };
+    if let Some(other) = scenarios.iter().find(|scenario| !scenario.platforms.contains(&platform)) {
+        return Err(format!("scenario {} is not for platform {}: {}", other.name, platform.name(), other.reason));
     }
     for (index, scenario) in scenarios.iter().enumerate() {
         if scenarios[..index].iter().any(|other| other.name == scenario.name) {
@@ -68,9 +100,14 @@ fn read(folder: &Path) -> Result<Scenario> {
         timeout: Duration::from_secs(300),
         fresh_boot: false,
         kernel_arguments: String::new(),
+        platforms: Platform::ALL.to_vec(),
+        reason: String::new(),
     };
     for (number, line) in text.lines().enumerate() {
         set(&mut scenario, line.trim()).map_err(|why| format!("{}:{}: {why}", conf.display(), number + 1))?;
+    }
+    if (scenario.platforms.len() < Platform::ALL.len()) == scenario.reason.is_empty() {
+        return Err(format!("{}: a 'reason' belongs to 'platforms' that are not all, and only there", conf.display()));
     }
     Ok(scenario)
 }
@@ -94,7 +131,18 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
             scenario.kernel_arguments = value.to_owned();
             scenario.fresh_boot = true;
         }
-        other => return Err(format!("unknown key '{other}' (about, timeout, fresh-boot, kernel-arguments)")),
+        "platforms" => {
+            scenario.platforms = value.split_whitespace().map(Platform::named).collect::<Result<_>>()?;
+            if scenario.platforms.is_empty() {
+                return Err("platforms: there must be one".into());
+            }
+        }
+        "reason" => value.clone_into(&mut scenario.reason),
+        other => {
+            return Err(format!(
+                "unknown key '{other}' (about, timeout, fresh-boot, kernel-arguments, platforms, reason)"
+            ));
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ figure back-after-ms "$(($(milliseconds) - started))"
 await_picture "alpha's window, again" "$(window alpha 0)" alpha-picture.png
 await_picture "beta's window, again" "$(window beta 0)" beta-picture.png
 expect "guests" "alpha beta" "$(msg status --json | jq -r '[.guests[].name] | sort | join(" ")')"
-xl destroy alpha
-xl destroy beta
+destroy_guest alpha
+destroy_guest beta
 wait_for 10 "no zombie domain" no_zombies
 stop_grantway

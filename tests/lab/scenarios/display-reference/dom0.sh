@@ -7,4 +7,4 @@ modetest -M bochs-drm -c | sed -n '1,40p'
 size=$(reference smpte-800x600 800x600)
 expect "the screendump's size" "800 600" "$size"
 # The pattern's first bar is three quarters of white, as SMPTE has it.
-expect "the first bar" c0c0c0 "$(one_colour "$RESULTS/smpte-800x600.ppm" 10 10 80 200)"
+expect "the first bar" c0c0c0 "$(one_colour "$RESULTS/smpte-800x600.png" 10 10 80 200)"

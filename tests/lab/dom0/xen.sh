@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The lab's half of lab.sh: real Xen, its tools, and the emulated display.
+
+RUN=/run/lab
+GRANTWAY=/payload/grantway
+REAL=yes
+PROVIDER=xen-zcopy
+
+# As root without a seat, on the emulated display.
+spawn_grantway() { exec "$GRANTWAY" --backend kms --session none "$@"; }
+
+# screendump NAME: the emulated display as it is now, as NAME.ppm and NAME.png in the results.
+screendump() { request "screendump $RESULTS/$1.ppm"; }
+
+# type_key / move_pointer ...: a QMP input-send-event, its events as JSON.
+send_input() { request "input $*"; }
+
+# --- the reference: modetest on the display itself, no compositor ---
+
+# reference NAME WIDTHxHEIGHT: the SMPTE pattern at a size, as NAME.png. Nobody else may hold the card.
+reference() {
+    local name=$1 size=$2 pid connector
+    connector=$(modetest -M bochs-drm -c 2>/dev/null | awk '/^[0-9]+\t/ && $3 == "connected" { print $1; exit }')
+    [ -n "$connector" ] || fail "the display has no connected connector"
+    # modetest shows the picture until its standard input has something to read.
+    mkfifo "$RUN/reference.hold"
+    modetest -M bochs-drm -s "$connector:$size" <>"$RUN/reference.hold" >"$RESULTS/$name.modetest.log" 2>&1 &
+    pid=$!
+    sleep 2
+    kill -0 "$pid" 2>/dev/null || fail "modetest cannot show $size: $(tail -n 3 "$RESULTS/$name.modetest.log" | tr '\n' ' ')"
+    screendump "$name"
+    echo >"$RUN/reference.hold"
+    wait "$pid" || true
+    rm -f "$RUN/reference.hold"
+}
+
+# --- guests ---
+
+guest_console() { echo "/var/log/xen/console/guest-$1.log"; }
+guest_domid() { xl domid "$1" 2>/dev/null; }
+
+# no_guest NAME: whether the domain is gone.
+no_guest() { ! xl domid "$1" >/dev/null 2>&1; }
+
+# boot_guest NAME VDISPL [CONFIG-LINE...]: a 256 MB guest, of GUEST_TYPE, with BE_ALLOC in its display.
+boot_guest() {
+    local name=$1 vdispl=$2 dir=$RUN/guests/$1 line
+    shift 2
+    # A second archive behind the first: the kernel unpacks both.
+    { cat /payload/guest.initrd; (cd "$dir" && find scenario | cpio --quiet -o -H newc | gzip -1); } >"$dir/initrd"
+    {
+        echo "name = '$name'"
+        echo "type = '${GUEST_TYPE:-pv}'"
+        # Else a PVH guest dies of its first RDTSCP on the emulated machine.
+        [ "${GUEST_TYPE:-pv}" = pv ] || echo "tsc_mode = 'native'"
+        echo "memory = 256"
+        echo "vcpus = 1"
+        echo "kernel = '/payload/vmlinuz'"
+        echo "ramdisk = '$dir/initrd'"
+        echo "extra = 'console=hvc0 mitigations=off nokaslr audit=0 apparmor=0 tsc=reliable panic=-1 xen.lab=$name'"
+        echo "on_poweroff = 'destroy'"
+        echo "on_crash = 'destroy'"
+        echo "on_reboot = 'restart'"
+        [ -z "$vdispl" ] || echo "vdispl = ['backend=0,be-alloc=${BE_ALLOC:-0},connectors=$vdispl']"
+        for line in "$@"; do echo "$line"; done
+    } >"$dir/config"
+    cp "$dir/config" "$RESULTS/guest-$name.cfg"
+    # xl itself has been seen to die or hang once in about fifteen times here: then once more, from anew.
+    if ! timeout 180 xl create "$dir/config"; then
+        say "xl create failed for $name: once more"
+        timeout 60 xl destroy "$name" || true
+        timeout 180 xl create "$dir/config" || fail "guest $name cannot be created"
+    fi
+}
+
+# destroy_guest NAME: its sudden end.
+destroy_guest() { xl destroy "$1"; }
+
+# tell_guest NAME KEY VALUE: the guest reads it by `word KEY`.
+tell_guest() { xenstore-write "/local/domain/$(guest_domid "$1")/data/$2" "$3"; }
+
+# no_zombies: whether no dead domain is held any more by pages that somebody still maps.
+no_zombies() { ! xl list | awk 'NR > 1 && $5 ~ /d/ { found = 1 } END { exit !found }'; }
+
+# allocated_pages: pages of Dom0 that guests have, or still map; the helper's own count.
+allocated_pages() {
+    mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+    awk '$1 == "all" { print $3 }' /sys/kernel/debug/xen-zcopy/domains
+}
+
+# The kernel's log is emptied before each scenario.
+dom0_complaints() { dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace' || true; }
+
+clean_platform() {
+    local domain
+    for domain in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do timeout 30 xl destroy "$domain"; done
+    cp /var/log/xen/console/*.log "$RESULTS/" 2>/dev/null
+    rm -f /var/log/xen/console/guest-*.log
+    rm -rf "$RUN/guests"
+    [ -z "$(xl list | awk 'NR > 1 && $2 != 0')" ]
+}
+
+# `make xen-shell`: the compositor, where there is one, and a prompt on the serial console.
+shell_session() {
+    # A failure here is told, and no reason for this process, which is init, to end.
+    trap '' USR1
+    echo
+    if [ -x "$GRANTWAY" ]; then
+        (start_grantway) && echo "The compositor runs; its log: $RESULTS/grantway.log"
+    fi
+    echo "This is Dom0. Helpers of the scenarios: /lab/lab.sh. 'exit' powers off."
+    echo '. /lab/lab.sh; trap "" USR1; PS1="dom0:\w# "' >"$RUN/shellrc"
+    (cd /root && exec setsid -c bash --rcfile "$RUN/shellrc" -i)
+    clean_up
+}

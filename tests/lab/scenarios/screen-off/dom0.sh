@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+start_grantway
+create_guest alpha guest.sh 'alpha-a:640x480'
+await_guest 400 alpha "switched=5"
+# The kernel refuses them itself, before they come to anyone's ring.
+expect "flips refused while off" 5 "$(guest_value alpha flips-refused-while-off)"
+expect "state" enabled "$(guest_status alpha '.connectors[0].state')"
+expect "flips and events by the compositor's count" \
+    "$(guest_status alpha '.connectors[0].flips')" "$(guest_status alpha '.connectors[0].events')"
+figure flips "$(guest_status alpha '.connectors[0].flips')"
+expect "requests refused" 0 "$(guest_status alpha '.requests_refused')"
+# Five times: the last flip was to the second buffer's colour.
+msg screenshot "$RESULTS/on.png"
+read -r x y width height <<<"$(window alpha 0)"
+expect "the colour" a06020 "$(one_colour "$RESULTS/on.png" "$x" "$y" "$width" "$height")"
+tell_guest alpha end now
+wait_for 120 "the guest's end" no_guest alpha
+guest_kernel_clean alpha
+stop_grantway
