@@ -18,6 +18,8 @@ pub(crate) struct Scenario {
     pub(crate) timeout: Duration,
     /// Whether it wants a Dom0 of its own.
     pub(crate) fresh_boot: bool,
+    /// More words for the command line of Dom0's kernel. No comma may be in there.
+    pub(crate) kernel_arguments: String,
     /// Where it runs.
     pub(crate) platforms: Vec<Platform>,
     /// Why not everywhere; empty where it does.
@@ -97,6 +99,7 @@ fn read(folder: &Path) -> Result<Scenario> {
         about: String::new(),
         timeout: Duration::from_secs(300),
         fresh_boot: false,
+        kernel_arguments: String::new(),
         platforms: Platform::ALL.to_vec(),
         reason: String::new(),
     };
@@ -123,6 +126,11 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
             scenario.timeout = Duration::from_secs(seconds);
         }
         "fresh-boot" => scenario.fresh_boot = value == "yes",
+        "kernel-arguments" if value.contains(',') => return Err("kernel-arguments: no comma may be in there".into()),
+        "kernel-arguments" => {
+            scenario.kernel_arguments = value.to_owned();
+            scenario.fresh_boot = true;
+        }
         "platforms" => {
             scenario.platforms = value.split_whitespace().map(Platform::named).collect::<Result<_>>()?;
             if scenario.platforms.is_empty() {
@@ -130,7 +138,11 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
             }
         }
         "reason" => value.clone_into(&mut scenario.reason),
-        other => return Err(format!("unknown key '{other}' (about, timeout, fresh-boot, platforms, reason)")),
+        other => {
+            return Err(format!(
+                "unknown key '{other}' (about, timeout, fresh-boot, kernel-arguments, platforms, reason)"
+            ));
+        }
     }
     Ok(())
 }
