@@ -14,6 +14,7 @@ mod card;
 #[allow(unsafe_code, clippy::as_conversions)]
 mod drm;
 mod flips;
+mod hoard;
 mod pattern;
 mod power;
 mod show;
@@ -35,6 +36,7 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest flip-on            the same without an end
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
+       lab-guest hoard COUNT        buffers made and kept
        lab-guest power COUNT        the screen off and on by DPMS, flips in between
        lab-guest simulate NAME CONNECTORS FOLDER SOCKET INIT...   a guest on the simulator";
 
@@ -73,6 +75,7 @@ fn run<C: Card>(card: &mut C, words: &[&str], say: &mut Word<'_>) -> Result<()> 
         ["flips", count] => flips::run(card, Some(number(count)?), say),
         ["flip-on"] => flips::run(card, None, say),
         ["destroy", count] => teardown::run(card, number(count)?, say),
+        ["hoard", count] => hoard::run(card, number(count)?, say),
         ["power", count] => power::run(card, number(count)?, say),
         ["show", pictures @ ..] if !pictures.is_empty() => show::run(card, pictures, say),
         _ => Err(USAGE.into()),
