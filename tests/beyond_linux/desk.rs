@@ -24,14 +24,10 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    fn decode(png: &[u8]) -> Self {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
-        let mut rgba = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut rgba).unwrap();
-        let channels = info.color_type.samples();
-        let pixels = rgba[..info.buffer_size()].chunks(channels);
-        let rgba = pixels.flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
-        Self { width: info.width, height: info.height, rgba }
+    fn new(picture: &grantway::control::Picture) -> Self {
+        let pixels = picture.pixels.chunks(4);
+        let rgba = pixels.flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 255]).collect();
+        Self { width: picture.width, height: picture.height, rgba }
     }
 
     pub(crate) fn at(&self, x: u32, y: u32) -> Rgb {
@@ -106,7 +102,7 @@ impl Desk {
 
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         match self.client.request(&Request::Screenshot { target }).unwrap() {
-            Response::Screenshot(png) => Picture::decode(&png),
+            Response::Screenshot(picture) => Picture::new(&picture),
             other => panic!("{other:?}"),
         }
     }

@@ -146,3 +146,41 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_conf(text: &str) -> Result<Scenario> {
+        let folder = tempfile::tempdir().unwrap();
+        // A name of its own: that of a temporary folder may begin with a dot.
+        let folder = folder.path().join("mine");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("dom0.sh"), "").unwrap();
+        std::fs::write(folder.join("scenario.conf"), text).unwrap();
+        read(&folder)
+    }
+
+    #[test]
+    fn a_scenario_is_for_both_platforms_unless_it_says_why_not() {
+        assert_eq!(read_conf("about = x").unwrap().platforms, Platform::ALL);
+        let one = read_conf("platforms = xen\nreason = it unloads a module").unwrap();
+        assert_eq!((one.platforms.as_slice(), one.reason.as_str()), (&[Platform::Xen][..], "it unloads a module"));
+        assert!(read_conf("platforms = xen").unwrap_err().contains("reason"));
+        assert!(read_conf("reason = why").unwrap_err().contains("reason"));
+    }
+
+    #[test]
+    fn what_a_scenario_cannot_mean_is_told_with_its_line() {
+        for (text, line, what) in [
+            ("about = x\nplatforms = arm\nreason = y", ":2:", "arm"),
+            ("platforms =", ":1:", "platforms"),
+            ("timeout = soon", ":1:", "soon"),
+            ("colour = red", ":1:", "colour"),
+            ("about", ":1:", "key = value"),
+        ] {
+            let why = read_conf(text).unwrap_err();
+            assert!(why.contains(line) && why.contains(what), "{why}");
+        }
+    }
+}
