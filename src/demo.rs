@@ -11,7 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::cli::DemoOptions;
-use crate::control::{self, Client, ClientError, Request, Response, ScreenshotTarget, Status};
+use crate::control::{self, Client, ClientError, Picture, Request, Response, ScreenshotTarget, Status};
 
 /// How long the compositor may take to open its control socket.
 const START_TRIES: u32 = 200;
@@ -77,7 +77,7 @@ pub fn run(options: &DemoOptions, say: &mut dyn FnMut(&str)) -> Result<(), DemoE
     }
     let status = status(&mut client)?;
     let picture = options.directory.join("desktop.png");
-    fs::write(&picture, screenshot(&mut client)?).map_err(|error| io_error("write the picture", error))?;
+    screenshot(&mut client)?.write_png(&picture).map_err(|error| io_error("write the picture", error))?;
     say(&control::render(&status));
     check(&status)?;
     drop(guests);
@@ -126,9 +126,9 @@ fn status(client: &mut Client) -> Result<Status, DemoError> {
     }
 }
 
-fn screenshot(client: &mut Client) -> Result<Vec<u8>, DemoError> {
+fn screenshot(client: &mut Client) -> Result<Picture, DemoError> {
     match client.request(&Request::Screenshot { target: ScreenshotTarget::FirstOutput })? {
-        Response::Screenshot(png) => Ok(png),
+        Response::Screenshot(picture) => Ok(picture),
         other @ (Response::Done | Response::Status(_) | Response::Error(_)) => Err(refused(&other)),
     }
 }

@@ -2,14 +2,14 @@
 //! The one loop. Sources only note that they are ready; [`State::turn`] then does all the work, in one
 //! place and in one order.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use calloop::generic::Generic;
-use calloop::{Dispatcher, EventLoop, Interest, LoopHandle, Mode, PostAction};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 
@@ -19,15 +19,12 @@ use crate::time::Time;
 /// Why the loop could not start, or ended.
 #[derive(Debug, Error)]
 pub enum LoopError {
-    /// A descriptor could not be watched.
-    #[error("the event loop can't watch its sources: {0}")]
-    Watch(#[from] calloop::Error),
     /// The signals could not be taken over.
     #[error("signals can't be received: {0}")]
-    Signals(#[from] nix::Error),
-    /// A descriptor could not be duplicated, or waiting failed.
-    #[error("the event loop failed: {0}")]
-    Io(#[from] io::Error),
+    Signals(nix::Error),
+    /// Waiting failed.
+    #[error("the event loop can't wait: {0}")]
+    Wait(nix::Error),
     /// xenstored went away.
     #[error("{0}")]
     Store(String),
@@ -44,21 +41,7 @@ pub fn monotonic_now() -> Time {
 /// # Errors
 /// See [`LoopError`].
 pub fn run(state: &mut State) -> Result<(), LoopError> {
-    let mut event_loop: EventLoop<'_, Ready> = EventLoop::try_new()?;
-    let handle = event_loop.handle();
-    let store = Dispatcher::new(source(state.store_fd(), Mode::Level)?, note(Ready::STORE));
-    let store_token = handle.register_dispatcher(store.clone())?;
-    watch(&handle, state.channels_fd(), Ready::CHANNELS)?;
-    watch(&handle, state.grants_fd(), Ready::GRANTS)?;
-    watch(&handle, state.control_fd(), Ready::CONTROL)?;
-    if let Some(fd) = state.presentation_fd() {
-        watch(&handle, fd, Ready::PRESENTATION)?;
-    }
-    #[cfg(feature = "sim")]
-    if let Some(fd) = state.simulator_fd() {
-        watch(&handle, fd, Ready::SIMULATOR)?;
-    }
-    watch_signals(&handle)?;
+    let signals = stop_signals().map_err(LoopError::Signals)?;
     let mut ready = Ready::all() - Ready::STOP;
     loop {
         state.turn(ready, monotonic_now());
@@ -69,43 +52,54 @@ pub fn run(state: &mut State) -> Result<(), LoopError> {
         if state.stopped(now) {
             return Ok(());
         }
-        let writable = state.store_wants_write();
-        if store.as_source_ref().interest.writable != writable {
-            store.as_source_mut().interest = if writable { Interest::BOTH } else { Interest::READ };
-            handle.update(&store_token)?;
-        }
-        ready = Ready::empty();
         let timeout = state.deadline().map(|deadline| deadline.saturating_sub(now));
-        event_loop.dispatch(timeout, &mut ready)?;
+        ready = wait(state, &signals, timeout).map_err(LoopError::Wait)?;
+        if ready.contains(Ready::STOP) {
+            // Taken, or it would end every later wait at once: the guests are still to be let go.
+            signals.read_signal().map_err(LoopError::Signals)?;
+        }
     }
 }
 
-fn source(fd: BorrowedFd<'_>, mode: Mode) -> io::Result<Generic<OwnedFd>> {
-    Ok(Generic::new(fd.try_clone_to_owned()?, Interest::READ, mode))
-}
-
-fn note(
-    flag: Ready,
-) -> impl FnMut(calloop::Readiness, &mut calloop::generic::NoIoDrop<OwnedFd>, &mut Ready) -> io::Result<PostAction> {
-    move |_, _, ready| {
-        ready.insert(flag);
-        Ok(PostAction::Continue)
+/// Sleeps until a source is ready or the time is over. One system call, whatever has changed since the last one
+/// (docs/decisions/0004-one-wait.md).
+fn wait(state: &State, signals: &SignalFd, timeout: Option<Duration>) -> nix::Result<Ready> {
+    let (names, mut fds): (Vec<_>, Vec<_>) = sources(state, signals).unzip();
+    match ppoll(&mut fds, timeout.map(TimeSpec::from), None) {
+        // Errors and hang-ups are for whoever then reads.
+        Ok(_) => {
+            let ready = fds.iter().zip(names).filter(|(fd, _)| fd.any() != Some(false));
+            Ok(ready.map(|(_, name)| name).collect())
+        }
+        Err(Errno::EINTR) => Ok(Ready::empty()),
+        Err(error) => Err(error),
     }
 }
 
-fn watch(handle: &LoopHandle<'_, Ready>, fd: BorrowedFd<'_>, flag: Ready) -> Result<(), LoopError> {
-    handle.insert_source(source(fd, Mode::Level)?, note(flag)).map_err(|error| error.error)?;
-    Ok(())
+/// What is waited for.
+fn sources<'a>(state: &'a State, signals: &'a SignalFd) -> impl Iterator<Item = (Ready, PollFd<'a>)> {
+    let mut store = PollFlags::POLLIN;
+    store.set(PollFlags::POLLOUT, state.store_wants_write());
+    let readable = |name, fd: BorrowedFd<'a>| (name, PollFd::new(fd, PollFlags::POLLIN));
+    let always = [
+        (Ready::STORE, PollFd::new(state.store_fd(), store)),
+        readable(Ready::CHANNELS, state.channels_fd()),
+        readable(Ready::GRANTS, state.grants_fd()),
+        readable(Ready::CONTROL, state.control_fd()),
+        readable(Ready::STOP, signals.as_fd()),
+    ];
+    let presentation = state.presentation_fd().map(|fd| readable(Ready::PRESENTATION, fd));
+    #[cfg(feature = "sim")]
+    let simulator = state.simulator_fd().map(|fd| readable(Ready::SIMULATOR, fd));
+    #[cfg(not(feature = "sim"))]
+    let simulator = None;
+    always.into_iter().chain(presentation).chain(simulator)
 }
 
-fn watch_signals(handle: &LoopHandle<'_, Ready>) -> Result<(), LoopError> {
+fn stop_signals() -> nix::Result<SignalFd> {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGINT);
     mask.add(Signal::SIGTERM);
     mask.thread_block()?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    // One signal is enough, and it is never read: the loop goes on for a while to let the guests go.
-    let once = source(signals.as_fd(), Mode::OneShot)?;
-    handle.insert_source(once, note(Ready::STOP)).map_err(|error| error.error)?;
-    Ok(())
+    SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }

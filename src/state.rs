@@ -143,11 +143,12 @@ impl State {
         self.follow_store(ready, now);
         self.follow_presentation(ready, now);
         self.follow_guests(ready, now);
-        self.pace(now);
-        self.redraw(now);
+        // Before the drawing, so that what a request changes is on the display in the same turn.
         if ready.contains(Ready::CONTROL) {
             self.answer_control(now);
         }
+        self.pace(now);
+        self.redraw(now);
         if ready.contains(Ready::STOP) {
             self.stop(now);
         }
@@ -276,12 +277,6 @@ impl State {
             let response = self.answer(request, now);
             self.control.reply(connection, response);
         }
-        self.redraw_for_control(now);
-    }
-
-    fn redraw_for_control(&mut self, now: Time) {
-        self.pace(now);
-        self.redraw(now);
     }
 
     fn answer(&mut self, request: Request, now: Time) -> Response {

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use grantway::control::{Client, Request, Response, ScreenshotTarget};
 use grantway::displif::wire::SetConfig;
 use grantway::sim::display_front::{DisplayFront, Geometry};
 use grantway::sim::front::{Guest, now, wait};
@@ -244,6 +245,32 @@ fn a_hundred_guests_that_die_in_the_middle_leave_nothing() {
     compositor.assert_alive("a hundred guests");
     let after = settled(&compositor, before);
     assert!(after <= before, "descriptors: {before} before, {after} after\n{}", compositor.log());
+    compositor.stop();
+}
+
+#[test]
+fn buffers_destroyed_while_pictures_are_taken() {
+    let mut compositor = Compositor::start();
+    let arguments = ["--name", "churn", "--connectors", "conn-a:160x120", "--recreate", "1", "--flips", "200"];
+    let mut churn = good_guest(&compositor.socket(), &arguments);
+    let mut client = Client::connect(&compositor.directory.path().join("control"), Duration::from_secs(30)).unwrap();
+    let mut pictures = 0;
+    while churn.try_wait().unwrap().is_none() {
+        let target = ScreenshotTarget::FirstOutput;
+        match client.request(&Request::Screenshot { target }).unwrap() {
+            Response::Screenshot(_) => pictures += 1,
+            // Before the first frame there is none to take.
+            Response::Error(why) => assert!(why.contains("has not shown anything yet"), "{why}"),
+            other @ (Response::Done | Response::Status(_)) => panic!("{other:?}"),
+        }
+        compositor.assert_alive("a screenshot");
+    }
+    let seen = report(churn);
+    assert!(pictures > 10, "{pictures} pictures are no test");
+    // Every second frame is the first one of new buffers, and no flip.
+    for (field, wanted) in [("flips", 100), ("events", 100), ("timeouts", 0), ("still_mapped", 0)] {
+        assert_eq!(seen[field], wanted, "{field}: {seen}");
+    }
     compositor.stop();
 }
 

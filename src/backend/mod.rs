@@ -8,7 +8,6 @@
 pub mod format;
 pub mod headless;
 pub mod kms;
-pub mod png;
 pub mod render;
 
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `grantway msg`: asks the running compositor, and shows the answer.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use super::args::{Fullscreen, Message, MsgArguments};
 use super::{Refusal, load, print, socket_path};
-use crate::control::{self, Client, Request, Response, ScreenshotTarget, Status};
+use crate::control::{self, Client, Picture, Request, Response, ScreenshotTarget, Status};
 
 pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
     let socket = match arguments.socket {
@@ -29,8 +28,8 @@ pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
                 (None, None) => ScreenshotTarget::FirstOutput,
             };
             let response = ask(Request::Screenshot { target })?;
-            let Response::Screenshot(png) = response else { return Err(unexpected(&response)) };
-            save(&file, &png)
+            let Response::Screenshot(picture) = response else { return Err(unexpected(&response)) };
+            save(&file, &picture)
         }
         Message::Fullscreen { guest: Fullscreen(guest) } => done(&ask(Request::Fullscreen { guest })?),
         Message::Quit => done(&ask(Request::Quit {})?),
@@ -55,8 +54,9 @@ fn show(status: &Status, json: bool) -> Result<(), Refusal> {
     print(&text).map_err(Refusal::failure)
 }
 
-fn save(file: &Path, png: &[u8]) -> Result<(), Refusal> {
-    fs::write(file, png)
+fn save(file: &Path, picture: &Picture) -> Result<(), Refusal> {
+    picture
+        .write_png(file)
         .map_err(|error| Refusal::Failure(format!("{}: the picture can't be written: {error}", file.display())))
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::picture::Picture;
 use super::protocol::{MAX_PAYLOAD, PROTOCOL_VERSION, Request, Response, ResponseLine};
 
 /// Longest response line, in bytes.
@@ -72,7 +73,10 @@ impl Client {
             ResponseLine::Done => Response::Done,
             ResponseLine::Status { status } => Response::Status(status),
             ResponseLine::Error { message } => Response::Error(message),
-            ResponseLine::Screenshot { bytes } => Response::Screenshot(self.read_payload(bytes)?),
+            ResponseLine::Screenshot { width, height, bytes } => {
+                let pixels = self.read_payload(bytes)?;
+                Response::Screenshot(Picture { width, height, pixels })
+            }
         })
     }
 

@@ -8,6 +8,9 @@ use std::os::unix::net::UnixStream;
 
 use super::protocol::MAX_REQUEST;
 
+/// Bytes sent in one go, so that a large picture for a quick reader doesn't hold up the guests.
+const MAX_BURST: usize = 1 << 20;
+
 /// What reading brought.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Input {
@@ -92,17 +95,23 @@ impl Connection {
         }
     }
 
-    /// Sends as much as the socket takes.
+    /// Sends as much as the socket takes, up to [`MAX_BURST`].
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        while let Some(piece) = self.unsent.front() {
+        let mut room = MAX_BURST;
+        while let Some(piece) = self.unsent.front().filter(|_| room > 0) {
             let rest = piece.get(self.sent..).unwrap_or_default();
-            match self.stream.write(rest) {
+            let now = rest.get(..room).unwrap_or(rest);
+            match self.stream.write(now) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(length) if length == rest.len() => {
                     self.unsent.pop_front();
                     self.sent = 0;
+                    room = room.saturating_sub(length);
                 }
-                Ok(length) => self.sent += length,
+                Ok(length) => {
+                    self.sent += length;
+                    room = room.saturating_sub(length);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),

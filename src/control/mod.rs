@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 mod client;
 mod connection;
+mod picture;
 mod protocol;
 mod server;
 mod status;
 mod table;
 
 pub use client::{Client, ClientError};
+pub use picture::Picture;
 pub use protocol::{
     GuestSelector, MAX_PAYLOAD, MAX_REQUEST, PROTOCOL_VERSION, Request, Response, ScreenshotTarget, decode_request,
 };

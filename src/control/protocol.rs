@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Status;
+use super::{Picture, Status};
 
 /// The protocol's version. It changes when an old client would misunderstand; new fields do not change it.
 pub const PROTOCOL_VERSION: u64 = 1;
@@ -14,7 +14,7 @@ pub const PROTOCOL_VERSION: u64 = 1;
 /// Longest request line, in bytes.
 pub const MAX_REQUEST: usize = 4096;
 
-/// Largest screenshot, in bytes.
+/// Largest screenshot, in bytes: one of 8192x8192.
 pub const MAX_PAYLOAD: usize = 256 << 20;
 
 /// Names a guest: by domain number, or by the domain's name.
@@ -66,7 +66,7 @@ pub enum ScreenshotTarget {
 pub enum Request {
     /// How things are.
     Status {},
-    /// A picture, as PNG.
+    /// A picture.
     Screenshot {
         /// Of what.
         target: ScreenshotTarget,
@@ -87,8 +87,8 @@ pub enum Response {
     Done,
     /// How things are.
     Status(Box<Status>),
-    /// A PNG file's bytes, at most [`MAX_PAYLOAD`]. They follow the line as they are.
-    Screenshot(Vec<u8>),
+    /// A picture, whose pixels (at most [`MAX_PAYLOAD`] bytes) follow the line as they are.
+    Screenshot(Picture),
     /// It was refused or failed: a line for the user.
     Error(String),
 }
@@ -122,7 +122,7 @@ impl Request {
 }
 
 impl Response {
-    /// The response as a line; a screenshot's bytes follow it.
+    /// The response as a line; a screenshot's pixels follow it.
     ///
     /// # Errors
     /// Those of the encoder.
@@ -130,9 +130,10 @@ impl Response {
         let value = match self {
             Self::Done => json!({"version": PROTOCOL_VERSION, "response": "done"}),
             Self::Status(status) => json!({"version": PROTOCOL_VERSION, "response": "status", "status": status}),
-            Self::Screenshot(png) => {
-                json!({"version": PROTOCOL_VERSION, "response": "screenshot", "bytes": png.len()})
-            }
+            Self::Screenshot(Picture { width, height, pixels }) => json!({
+                "version": PROTOCOL_VERSION, "response": "screenshot",
+                "width": width, "height": height, "bytes": pixels.len(),
+            }),
             Self::Error(message) => json!({"version": PROTOCOL_VERSION, "response": "error", "message": message}),
         };
         line(&value)
@@ -151,6 +152,6 @@ fn line(value: &Value) -> serde_json::Result<Vec<u8>> {
 pub(super) enum ResponseLine {
     Done,
     Status { status: Box<Status> },
-    Screenshot { bytes: usize },
+    Screenshot { width: u32, height: u32, bytes: usize },
     Error { message: String },
 }

@@ -134,8 +134,8 @@ impl Server {
                 connection.closing = true;
             }
         }
-        if let Response::Screenshot(png) = response {
-            connection.queue(png);
+        if let Response::Screenshot(picture) = response {
+            connection.queue(picture.pixels);
         }
         // The next request may lie in our buffer already, where epoll does not see it.
         self.serve(to.0, EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT);
@@ -269,10 +269,11 @@ fn read(connection: &mut Connection, id: ConnectionId, requests: &mut Vec<(Conne
 
 /// A picture that is larger than clients take becomes an error.
 fn bounded(response: Response) -> Response {
-    if let Response::Screenshot(png) = &response
-        && png.len() > MAX_PAYLOAD
+    if let Response::Screenshot(picture) = &response
+        && picture.pixels.len() > MAX_PAYLOAD
     {
-        return Response::Error(format!("the picture has {} bytes, more than the {MAX_PAYLOAD} allowed", png.len()));
+        let bytes = picture.pixels.len();
+        return Response::Error(format!("the picture has {bytes} bytes, more than the {MAX_PAYLOAD} allowed"));
     }
     response
 }

@@ -113,10 +113,10 @@ fn every_answer_arrives_as_it_was_given() {
     let mut fixture = fixture();
     let picture = ScreenshotTarget::Guest { guest: GuestSelector::Name("web".to_owned()), connector: 1 };
     // Larger than a socket buffer, so that it goes out in pieces.
-    let png: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+    let pixels = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
     let talks = [
         (Request::Status {}, Response::Status(Box::new(sample()))),
-        (Request::Screenshot { target: picture }, Response::Screenshot(png)),
+        (Request::Screenshot { target: picture }, Response::Screenshot(Picture { width: 1000, height: 750, pixels })),
         (Request::Screenshot { target: ScreenshotTarget::FirstOutput }, Response::Error("no output".to_owned())),
         (Request::Fullscreen { guest: Some(GuestSelector::DomId(3)) }, Response::Done),
         (Request::Fullscreen { guest: None }, Response::Done),
@@ -215,7 +215,7 @@ fn a_client_that_never_reads_blocks_nobody() {
     lazy.write_all(&Request::Screenshot { target: ScreenshotTarget::FirstOutput }.encode().unwrap()).unwrap();
     rounds(&mut fixture.server);
     let (id, _) = fixture.server.take_requests().remove(0);
-    fixture.server.reply(id, Response::Screenshot(vec![7; 8 << 20]));
+    fixture.server.reply(id, Response::Screenshot(Picture { width: 2048, height: 1024, pixels: vec![7; 8 << 20] }));
     assert_eq!(ask(&mut fixture, Request::Status {}, Response::Done).unwrap(), Response::Done);
     drop(lazy);
     rounds(&mut fixture.server);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Answers to what is asked over the control socket.
 
-use crate::backend::{OutputId, png};
-use crate::control::{GuestSelector, Response, ScreenshotTarget};
+use crate::backend::OutputId;
+use crate::control::{GuestSelector, Picture, Response, ScreenshotTarget};
 use crate::scene::WindowId;
 use crate::scene::element::{Pixmap, Rect};
 
 use super::State;
 
 impl State {
-    /// A picture as PNG.
-    pub(super) fn screenshot(&mut self, target: &ScreenshotTarget) -> Result<Vec<u8>, String> {
-        let picture = match target {
+    pub(super) fn screenshot(&mut self, target: &ScreenshotTarget) -> Result<Picture, String> {
+        let Pixmap { width, height, pixels } = match target {
             ScreenshotTarget::FirstOutput => {
                 let first = self.presentation.outputs().into_iter().next();
                 let first = first.ok_or("there is no output to take a picture of")?;
@@ -26,9 +25,7 @@ impl State {
                 self.window_picture(window)?
             }
         };
-        let mut bytes = Vec::new();
-        png::encode_png(&mut bytes, &picture).map_err(|error| format!("the picture can't be encoded: {error}"))?;
-        Ok(bytes)
+        Ok(Picture { width, height, pixels })
     }
 
     fn output_named(&self, name: &str) -> Result<OutputId, String> {

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use compositor::{Compositor, Usage, pause};
-use guest::{FlipTimes, Guest};
+use guest::{FlipTimes, Guest, ReplyTimes};
 use report::{FlipReport, Report, Sorted};
 
 /// A bench ends at the first thing that goes wrong.
@@ -71,7 +71,7 @@ struct Sum {
 fn measure() -> Outcome<Report> {
     let load_before = report::load();
     let mut sums: [Sum; CASES.len()] = Default::default();
-    let (mut replies, mut destroys) = (Vec::new(), Vec::new());
+    let (mut replies, mut destroys) = (ReplyTimes::default(), Vec::new());
     for round in 1..=ROUNDS {
         say(&format!("round {round} of {ROUNDS}"))?;
         for (case, sum) in CASES.into_iter().zip(&mut sums) {
@@ -88,7 +88,8 @@ fn measure() -> Outcome<Report> {
     say("counting system calls")?;
     let traced = strace::trace(TRACED.hertz, TRACED.refresh(), TRACED.size, TRACED_FLIPS);
     Ok(Report {
-        reply: Sorted::new(&replies),
+        attach: Sorted::new(&replies.attach),
+        detach: Sorted::new(&replies.detach),
         flips: CASES.into_iter().zip(&sums).map(|(case, sum)| FlipReport::new(case, &sum.times, sum.usage)).collect(),
         destroy: Sorted::new(&destroys),
         idle: (IDLE, idle),
@@ -101,9 +102,9 @@ fn flips(case: Case, sum: &mut Sum) -> Outcome<()> {
     let mut compositor = Compositor::start(case.hertz)?;
     let mut guest = Guest::start(&compositor.socket(), case.size)?;
     // The first ones find caches and phases as they are.
-    guest.flips(10, case.refresh(), &mut FlipTimes::default())?;
+    guest.flips(10, &mut FlipTimes::default())?;
     let before = compositor.usage()?;
-    guest.flips(FLIPS_A_ROUND, case.refresh(), &mut sum.times)?;
+    guest.flips(FLIPS_A_ROUND, &mut sum.times)?;
     sum.usage = sum.usage.plus(compositor.usage()?.since(before));
     finish(guest, &mut compositor)?;
     compositor.quit()
@@ -113,7 +114,7 @@ fn flips(case: Case, sum: &mut Sum) -> Outcome<()> {
 fn idle() -> Outcome<Usage> {
     let mut compositor = Compositor::start(60)?;
     let mut guest = Guest::start(&compositor.socket(), VGA)?;
-    guest.flips(10, Duration::from_secs(1), &mut FlipTimes::default())?;
+    guest.flips(10, &mut FlipTimes::default())?;
     pause(Duration::from_millis(100));
     let before = compositor.usage()?;
     pause(IDLE);

@@ -27,8 +27,13 @@ pub(crate) struct FlipTimes {
     pub(crate) reply: Vec<Duration>,
     /// From the request to the flip's event.
     pub(crate) event: Vec<Duration>,
-    /// From the output's tick to the flip's event.
-    pub(crate) after_tick: Vec<Duration>,
+}
+
+/// How long the requests took that change nothing on the display.
+#[derive(Default)]
+pub(crate) struct ReplyTimes {
+    pub(crate) attach: Vec<Duration>,
+    pub(crate) detach: Vec<Duration>,
 }
 
 /// A guest with one connector and two buffers.
@@ -62,21 +67,22 @@ impl Guest {
     }
 
     /// Attaches and detaches a framebuffer that is never shown, and adds how long each answer took.
-    pub(crate) fn replies(&mut self, pairs: usize, times: &mut Vec<Duration>) -> Outcome<()> {
+    pub(crate) fn replies(&mut self, pairs: usize, times: &mut ReplyTimes) -> Outcome<()> {
         let buffer = self.surfaces[0].buffer.cookie;
         for _ in 0..pairs {
             let start = now();
             let framebuffer = self.front.attach(buffer, self.width, self.height, XR24.fourcc())?;
             let middle = now();
             self.front.detach(framebuffer)?;
-            times.extend([middle - start, now() - middle]);
+            times.attach.push(middle - start);
+            times.detach.push(now() - middle);
         }
         Ok(())
     }
 
     /// Flips so often, each time as soon as the last flip's event is there, as a guest does that draws all the
     /// time.
-    pub(crate) fn flips(&mut self, count: usize, refresh: Duration, times: &mut FlipTimes) -> Outcome<()> {
+    pub(crate) fn flips(&mut self, count: usize, times: &mut FlipTimes) -> Outcome<()> {
         for _ in 0..count {
             let start = now();
             self.shown = 1 - self.shown;
@@ -86,10 +92,8 @@ impl Guest {
             while self.front.flip_pending(0) {
                 self.front.wait_flips(PATIENCE)?;
             }
-            let seen = now();
             times.reply.push(answered - start);
-            times.event.push(seen - start);
-            times.after_tick.push(since_tick(seen, refresh)?);
+            times.event.push(now() - start);
         }
         Ok(())
     }
@@ -108,7 +112,7 @@ impl Guest {
             times.push(now() - start);
             self.show()?;
             // On the display before its turn comes.
-            self.flips(2, Duration::from_secs(1), &mut FlipTimes::default())?;
+            self.flips(2, &mut FlipTimes::default())?;
         }
         Ok(times)
     }
@@ -147,9 +151,4 @@ fn surface(front: &mut DisplayFront, width: u32, height: u32, frame: u64) -> Out
     }
     let framebuffer = front.attach(buffer.cookie, width, height, XR24.fourcc())?;
     Ok(Surface { buffer, framebuffer })
-}
-
-/// The headless backend's ticks are the multiples of the refresh time on the monotonic clock.
-fn since_tick(seen: Duration, refresh: Duration) -> Outcome<Duration> {
-    Ok(Duration::from_nanos(u64::try_from(seen.as_nanos() % refresh.as_nanos())?))
 }

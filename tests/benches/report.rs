@@ -83,7 +83,6 @@ pub(crate) struct FlipReport {
     case: Case,
     reply: Sorted,
     event: Sorted,
-    after_tick: Sorted,
     per_flip: PerFlip,
 }
 
@@ -93,7 +92,6 @@ impl FlipReport {
             case,
             reply: Sorted::new(&times.reply),
             event: Sorted::new(&times.event),
-            after_tick: Sorted::new(&times.after_tick),
             per_flip: PerFlip::new(usage, times.event.len()),
         }
     }
@@ -116,7 +114,6 @@ impl FlipReport {
             "event": self.event.json(),
             "event_frames": { "p50": self.frames(50), "p99": self.frames(99) },
             "share_later_than_1_5_frames": self.late(),
-            "tick_to_event": self.after_tick.json(),
             "per_flip": {
                 "cpu_ms": self.per_flip.cpu_ms,
                 "cpu_ms_by_ticks": self.per_flip.ticks_ms,
@@ -126,13 +123,9 @@ impl FlipReport {
         })
     }
 
-    fn rows(&self) -> [String; 3] {
+    fn rows(&self) -> [String; 2] {
         let name = |what: &str| format!("{what}, {}", self.case);
-        [
-            self.reply.row(&name("PG_FLIP reply")),
-            self.event.row(&name("flip to event")),
-            self.after_tick.row(&name("tick to event")),
-        ]
+        [self.reply.row(&name("PG_FLIP reply")), self.event.row(&name("flip to event"))]
     }
 
     fn cost_row(&self) -> String {
@@ -151,7 +144,8 @@ impl FlipReport {
 
 /// Everything that was measured.
 pub(crate) struct Report {
-    pub(crate) reply: Sorted,
+    pub(crate) attach: Sorted,
+    pub(crate) detach: Sorted,
     pub(crate) flips: Vec<FlipReport>,
     pub(crate) destroy: Sorted,
     pub(crate) idle: (Duration, Usage),
@@ -164,7 +158,8 @@ impl Report {
     pub(crate) fn print(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{:<34} {:>8} {:>10} {:>10} {:>10}", "latency", "samples", "p50 ms", "p99 ms", "max ms")?;
-        writeln!(out, "{}", self.reply.row("FB_ATTACH and FB_DETACH reply"))?;
+        writeln!(out, "{}", self.attach.row("FB_ATTACH reply"))?;
+        writeln!(out, "{}", self.detach.row("FB_DETACH reply"))?;
         for row in self.flips.iter().flat_map(FlipReport::rows) {
             writeln!(out, "{row}")?;
         }
@@ -220,7 +215,8 @@ impl Report {
         });
         json!({
             "machine": machine(&self.load_before),
-            "reply": self.reply.json(),
+            "attach": self.attach.json(),
+            "detach": self.detach.json(),
             "flips": self.flips.iter().map(FlipReport::json).collect::<Vec<_>>(),
             "destroy": self.destroy.json(),
             "idle": { "seconds": time.as_secs(), "wake_ups": usage.voluntary, "cpu_ns": usage.cpu_ns },

@@ -57,7 +57,7 @@ pub(crate) fn trace(hertz: u32, refresh: Duration, size: (u32, u32), flips: u32)
     check_installed()?;
     let dir = TempDir::new()?;
     let busy = run(&dir.path().join("busy"), hertz, size, |guest| {
-        guest.flips(usize::try_from(flips)?, refresh, &mut FlipTimes::default())
+        guest.flips(usize::try_from(flips)?, &mut FlipTimes::default())
     })?;
     let idle = run(&dir.path().join("idle"), hertz, size, |_| {
         pause(refresh * flips);

@@ -17,26 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) type Rgb = [u8; 3];
 
-pub(crate) struct Picture {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    rgba: Vec<u8>,
-}
+pub(crate) struct Picture(grantway::control::Picture);
 
 impl Picture {
-    fn decode(png: &[u8]) -> Self {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
-        let mut rgba = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut rgba).unwrap();
-        let channels = info.color_type.samples();
-        let pixels = rgba[..info.buffer_size()].chunks(channels);
-        let rgba = pixels.flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
-        Self { width: info.width, height: info.height, rgba }
+    pub(crate) fn size(&self) -> (u32, u32) {
+        (self.0.width, self.0.height)
     }
 
     pub(crate) fn at(&self, x: u32, y: u32) -> Rgb {
-        let from = usize::try_from((y * self.width + x) * 4).unwrap();
-        self.rgba[from..from + 3].try_into().unwrap()
+        let from = usize::try_from((y * self.0.width + x) * 4).unwrap();
+        let [blue, green, red] = self.0.pixels[from..from + 3].try_into().unwrap();
+        [red, green, blue]
     }
 }
 
@@ -72,11 +63,6 @@ impl Desk {
         self.status().guests.into_iter().find(|guest| guest.name == name)
     }
 
-    pub(crate) fn fullscreen(&mut self, name: Option<&str>) {
-        let guest = name.map(|name| GuestSelector::Name(name.to_owned()));
-        assert_eq!(self.client.request(&Request::Fullscreen { guest }).unwrap(), Response::Done);
-    }
-
     /// Waits until a connector of the guest satisfies `until`.
     pub(crate) fn wait_connector(
         &mut self,
@@ -100,13 +86,9 @@ impl Desk {
         self.screenshot(ScreenshotTarget::Guest { guest, connector })
     }
 
-    pub(crate) fn output_picture(&mut self) -> Picture {
-        self.screenshot(ScreenshotTarget::FirstOutput)
-    }
-
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         match self.client.request(&Request::Screenshot { target }).unwrap() {
-            Response::Screenshot(png) => Picture::decode(&png),
+            Response::Screenshot(picture) => Picture(picture),
             other => panic!("{other:?}"),
         }
     }
@@ -138,7 +120,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
-pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(result) = ready() {

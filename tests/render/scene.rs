@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use grantway::backend::headless::{Headless, RendererKind};
-use grantway::backend::png::write_png;
 use grantway::backend::{Commit, OutputInfo, PixelLayout, Presentation};
+use grantway::control::Picture;
 use grantway::scene::decoration::{BORDER, TITLE, readable_on};
 use grantway::scene::element::{Color, OutputId, Pixmap, Rect, Size};
 use grantway::scene::{AROUND_FULL_SCREEN, BACKGROUND, Scene, SceneOutput, Shown, WindowId, WindowLabel};
@@ -87,7 +87,8 @@ fn start(outputs: &[(u32, u32)]) -> (Headless, Scene, Vec<OutputId>) {
 }
 
 fn save(name: &str, shot: &Pixmap) {
-    write_png(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), shot).unwrap();
+    let Pixmap { width, height, pixels } = shot.clone();
+    Picture { width, height, pixels }.write_png(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)).unwrap();
 }
 
 #[test]

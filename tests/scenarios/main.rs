@@ -49,11 +49,13 @@ scenarios! {
     destroy_while_shown: "destroy-while-shown",
     flips_600: "flips-600",
     full_screen: "full-screen",
+    greedy_guest: "greedy-guest",
     guest_destroyed: "guest-destroyed",
     guest_picture: "guest-picture",
     guest_reboots: "guest-reboots",
     guests_and_formats: "guests-and-formats",
     screen_off: "screen-off",
+    write_without_flip: "write-without-flip",
 }
 
 fn run(name: &str) {

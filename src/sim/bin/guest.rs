@@ -27,7 +27,6 @@ const HELP: &str = "usage: grantway-sim-guest --socket PATH [options]
   --edid                        ask for each connector's EDID (needs version 2)
   --memory MIB                  the guest's memory (64)
   --be-alloc                    let the backend allocate the buffers
-  --touch                       when done, draw into the shown buffer ten times a second, without a flip
   --linger                      when done, keep the last picture until killed
   --abrupt                      when done, end without closing anything";
 
@@ -49,7 +48,6 @@ struct Options {
     edid: bool,
     memory: u32,
     be_alloc: bool,
-    touch: bool,
     linger: bool,
     abrupt: bool,
 }
@@ -72,7 +70,6 @@ impl Options {
             edid: false,
             memory: 64,
             be_alloc: false,
-            touch: false,
             linger: false,
             abrupt: false,
         };
@@ -95,7 +92,6 @@ impl Options {
                 "--zero-size" => options.zero_size = true,
                 "--edid" => options.edid = true,
                 "--be-alloc" => options.be_alloc = true,
-                "--touch" => options.touch = true,
                 "--linger" => options.linger = true,
                 "--abrupt" => options.abrupt = true,
                 _ => return Err(format!("{name} is not understood\n{HELP}")),
@@ -188,15 +184,6 @@ impl Program {
             self.show(index)?;
         }
         self.flip_until_done()?;
-        if self.options.touch {
-            loop {
-                for index in 0..self.screens.len() {
-                    self.touch(index)?;
-                }
-                self.front.wait_flips(Duration::from_millis(100))?;
-                self.front.check_backend()?;
-            }
-        }
         if self.options.linger {
             loop {
                 self.front.wait_flips(Duration::from_secs(1))?;
@@ -245,15 +232,6 @@ impl Program {
         }
         screen.frame += 1;
         Ok(surface.framebuffer)
-    }
-
-    /// Draws the next frame into the buffer that is shown, and tells nobody.
-    fn touch(&mut self, index: usize) -> Result<(), FrontError> {
-        if let Some(screen) = self.screens.get_mut(index) {
-            // The parity of the frame that is shown.
-            screen.frame += 1;
-        }
-        self.draw(index).map(drop)
     }
 
     fn show(&mut self, index: usize) -> Result<(), FrontError> {

@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Buffers made without an end, and kept: what is a guest given?
+//! A guest that wants everything: buffers without end.
 
 use crate::card::{Card, Format};
 use crate::{Result, Word};
 
-/// Asks for `count` buffers of the screen's size and keeps what it gets, until the process is ended.
+/// Makes up to `count` buffers and keeps them, until one is refused; then shows the first one, to see that it
+/// was only the request that was refused. Stays until the process is ended.
 pub(crate) fn run<C: Card>(card: &mut C, count: u32, say: &mut Word<'_>) -> Result<()> {
-    let mut kept = Vec::new();
+    let mut buffers = Vec::new();
+    let mut refusal = "none".to_owned();
     for _ in 0..count {
-        // Refusals are what this is about.
-        if let Ok(buffer) = card.buffer(0, Format::XR24) {
-            kept.push(buffer);
+        match card.buffer(0, Format::XR24) {
+            Ok(buffer) => buffers.push(buffer),
+            Err(why) => {
+                refusal = why;
+                break;
+            }
         }
     }
-    say(&format!("asked={count}"))?;
-    say(&format!("given={}", kept.len()))?;
+    say(&format!("refusal={refusal}"))?;
+    let first = buffers.first_mut().ok_or("not even one buffer")?;
+    card.fill(first, 0x60_a0_20)?;
+    card.show(0, first)?;
+    say(&format!("hoarded={}", buffers.len()))?;
     card.pause(None)
 }

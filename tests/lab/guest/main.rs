@@ -15,8 +15,10 @@ mod card;
 mod drm;
 mod flips;
 mod hoard;
+mod insist;
 mod pattern;
 mod power;
+mod scribble;
 mod show;
 mod simulator;
 mod teardown;
@@ -36,7 +38,9 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest flip-on            the same without an end
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
-       lab-guest hoard COUNT        buffers made and kept
+       lab-guest hoard COUNT        buffers made and kept, until one is refused
+       lab-guest insist COUNT       the same, however many are refused
+       lab-guest scribble           what is shown drawn over, without a flip
        lab-guest power COUNT        the screen off and on by DPMS, flips in between
        lab-guest simulate NAME CONNECTORS FOLDER SOCKET INIT...   a guest on the simulator";
 
@@ -76,6 +80,8 @@ fn run<C: Card>(card: &mut C, words: &[&str], say: &mut Word<'_>) -> Result<()> 
         ["flip-on"] => flips::run(card, None, say),
         ["destroy", count] => teardown::run(card, number(count)?, say),
         ["hoard", count] => hoard::run(card, number(count)?, say),
+        ["insist", count] => insist::run(card, number(count)?, say),
+        ["scribble"] => scribble::run(card, say),
         ["power", count] => power::run(card, number(count)?, say),
         ["show", pictures @ ..] if !pictures.is_empty() => show::run(card, pictures, say),
         _ => Err(USAGE.into()),

@@ -21,7 +21,7 @@ wait_for 300 "the greedy guest's display" guest_status_is greedy '.state' connec
 pages=$(allocated_pages)
 memory=$(available_kib)
 calm=$(flips_in 5)
-tell_guest greedy hoard now
+tell_guest greedy insist now
 has_memory() { guest_status_is greedy '.mib_allocated > 0' true; }
 wait_for 120 "memory for the greedy guest" has_memory
 besieged=$(flips_in 5)
