@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 mod guests;
+mod inputs;
 
 pub use guests::guest_displays;
+pub use inputs::guest_inputs;
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

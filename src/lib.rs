@@ -10,6 +10,8 @@ pub mod xen;
 
 pub mod displif;
 
+pub mod kbdif;
+
 pub mod buffer;
 
 #[cfg(feature = "compositor")]

@@ -34,6 +34,7 @@ fn probe() -> Vec<Probe> {
     // Without a connection the probes have said so already.
     if let Ok(store) = XsUnix::new() {
         probes.extend(doctor::guest_displays(&store));
+        probes.extend(doctor::guest_inputs(&store));
     }
     probes
 }

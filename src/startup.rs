@@ -11,7 +11,8 @@ use crate::config::{self, BackendKind, Config, LimitsConfig, OutputConfig, Rende
 use crate::control::{Access, Server};
 use crate::displif::limits::Limits;
 use crate::event_loop;
-use crate::guest::policy::{GuestPolicy, PolicyFor};
+use crate::guest::policy::{GuestPolicy, InputPolicy, PolicyFor};
+use crate::kbdif;
 use crate::scene::Scene;
 use crate::scene::element::Color;
 use crate::state::{Parts, State};
@@ -159,8 +160,27 @@ fn policy(config: Config) -> PolicyFor {
             fullscreen: config.fullscreen_for(name),
             be_alloc: config.be_alloc_for(name),
             limits: limits(&config.limits_for(name)),
+            input: input_policy(&config, name),
         }
     })
+}
+
+fn input_policy(config: &Config, name: &str) -> InputPolicy {
+    let vkb = config.vkb_for(name);
+    InputPolicy {
+        label: config.label_for(name).to_owned(),
+        take_vkbd: vkb.take_qemu,
+        connectors: vkb.connectors,
+        limits: input_limits(&config.limits_for(name)),
+    }
+}
+
+fn input_limits(config: &LimitsConfig) -> kbdif::limits::Limits {
+    kbdif::limits::Limits {
+        queue: usize::try_from(config.input_queue).unwrap_or(usize::MAX),
+        contacts: u8::try_from(config.touch_contacts).unwrap_or(u8::MAX),
+        ..kbdif::limits::Limits::default()
+    }
 }
 
 fn limits(config: &LimitsConfig) -> Limits {
@@ -191,5 +211,6 @@ mod tests {
     #[test]
     fn the_default_limits_of_the_configuration_are_those_of_the_device() {
         assert_eq!(limits(&LimitsConfig::default()), Limits::default());
+        assert_eq!(input_limits(&LimitsConfig::default()), kbdif::limits::Limits::default());
     }
 }

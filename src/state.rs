@@ -164,7 +164,7 @@ impl State {
             if let StoreEvent::Lost(why) = &event {
                 self.lost = Some(format!("xenstored is gone ({why}); start grantway again when it is back"));
             }
-            self.registry.store_event(event, &mut self.platform.store, &mut context!(self, now));
+            self.registry.store_event(&event, &mut self.platform.store, &mut context!(self, now));
         }
     }
 

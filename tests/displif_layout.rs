@@ -19,6 +19,7 @@ use grantway::displif::page_directory::REFS_PER_PAGE;
 use grantway::displif::wire::{
     self, AttachFramebuffer, CreateBuffer, Errno, Operation, RequestId, Response, SetConfig,
 };
+use grantway::kbdif::wire::{self as kbd, Event, TouchEvent};
 use grantway::xen::event_page::{IN_CONS, IN_PROD, Layout};
 use grantway::xen::xenbus::XenbusState;
 use grantway::xen::{GrantRef, ring};
@@ -33,6 +34,7 @@ const PROGRAM: &str = r#"
 #include "xenbus.h"
 
 #define AT(field) printf(#field " %zu\n", offsetof(struct xendispl_req, op.field))
+#define KBD(field) printf("xenkbd_in_event." #field " %zu\n", offsetof(union xenkbd_in_event, field))
 #define IS(value) printf(#value " %zu\n", (size_t)(value))
 
 int main(void)
@@ -88,6 +90,32 @@ int main(void)
     IS(XENDISPL_IN_RING_LEN);
     IS(offsetof(struct xenkbd_page, in_cons));
     IS(offsetof(struct xenkbd_page, in_prod));
+    IS(sizeof(union xenkbd_in_event));
+    KBD(motion.rel_x);
+    KBD(motion.rel_y);
+    KBD(motion.rel_z);
+    KBD(key.pressed);
+    KBD(key.keycode);
+    KBD(pos.abs_x);
+    KBD(pos.abs_y);
+    KBD(pos.rel_z);
+    KBD(mtouch.event_type);
+    KBD(mtouch.contact_id);
+    KBD(mtouch.u.pos.abs_x);
+    KBD(mtouch.u.pos.abs_y);
+    KBD(mtouch.u.shape.major);
+    KBD(mtouch.u.shape.minor);
+    KBD(mtouch.u.orientation);
+    IS(XENKBD_TYPE_MOTION);
+    IS(XENKBD_TYPE_KEY);
+    IS(XENKBD_TYPE_POS);
+    IS(XENKBD_TYPE_MTOUCH);
+    IS(XENKBD_MT_EV_DOWN);
+    IS(XENKBD_MT_EV_UP);
+    IS(XENKBD_MT_EV_MOTION);
+    IS(XENKBD_MT_EV_SYN);
+    IS(XENKBD_MT_EV_SHAPE);
+    IS(XENKBD_MT_EV_ORIENT);
     IS(XENKBD_IN_RING_OFFS);
     IS(XENKBD_IN_RING_LEN);
     IS(offsetof(struct xen_displif_sring, req_prod));
@@ -198,6 +226,53 @@ fn request_fields() -> Vec<(&'static str, Operation)> {
     ]
 }
 
+/// Events of kbdif with one field that is not zero, apart from those that name the event's kind.
+fn keyboard_fields() -> Vec<(&'static str, Event)> {
+    let touch = |event| Event::Touch { contact: 0, event };
+    let motion = |x, y, z| Event::Motion { x, y, z };
+    let position = |x, y, z| Event::Position { x, y, z };
+    vec![
+        ("motion.rel_x", motion(1, 0, 0)),
+        ("motion.rel_y", motion(0, 1, 0)),
+        ("motion.rel_z", motion(0, 0, 1)),
+        ("key.pressed", Event::Key { pressed: true, code: 0 }),
+        ("key.keycode", Event::Key { pressed: false, code: 1 }),
+        ("pos.abs_x", position(1, 0, 0)),
+        ("pos.abs_y", position(0, 1, 0)),
+        ("pos.rel_z", position(0, 0, 1)),
+        ("mtouch.event_type", touch(TouchEvent::Sync)),
+        ("mtouch.contact_id", Event::Touch { contact: 1, event: TouchEvent::Down { x: 0, y: 0 } }),
+        ("mtouch.u.pos.abs_x", touch(TouchEvent::Down { x: 1, y: 0 })),
+        ("mtouch.u.pos.abs_y", touch(TouchEvent::Down { x: 0, y: 1 })),
+        ("mtouch.u.shape.major", touch(TouchEvent::Shape { major: 1, minor: 0 })),
+        ("mtouch.u.shape.minor", touch(TouchEvent::Shape { major: 0, minor: 1 })),
+        ("mtouch.u.orientation", touch(TouchEvent::Orientation(1))),
+    ]
+}
+
+/// Where the bytes of an event's field lie.
+fn found_in_event(name: &str, event: Event) -> usize {
+    let packet = event.encode();
+    let kinds = if name.starts_with("mtouch.u.") { 2 } else { 1 };
+    packet.iter().enumerate().position(|(at, byte)| at >= kinds && *byte != 0).expect("a field is set")
+}
+
+fn keyboard_constants() -> Vec<(&'static str, usize)> {
+    vec![
+        ("sizeof(union xenkbd_in_event)", kbd::EVENT),
+        ("XENKBD_TYPE_MOTION", kbd::TYPE_MOTION.into()),
+        ("XENKBD_TYPE_KEY", kbd::TYPE_KEY.into()),
+        ("XENKBD_TYPE_POS", kbd::TYPE_POS.into()),
+        ("XENKBD_TYPE_MTOUCH", kbd::TYPE_MTOUCH.into()),
+        ("XENKBD_MT_EV_DOWN", kbd::MT_DOWN.into()),
+        ("XENKBD_MT_EV_UP", kbd::MT_UP.into()),
+        ("XENKBD_MT_EV_MOTION", kbd::MT_MOTION.into()),
+        ("XENKBD_MT_EV_SYN", kbd::MT_SYN.into()),
+        ("XENKBD_MT_EV_SHAPE", kbd::MT_SHAPE.into()),
+        ("XENKBD_MT_EV_ORIENT", kbd::MT_ORIENT.into()),
+    ]
+}
+
 fn constants() -> Vec<(&'static str, usize)> {
     let slots = |layout: Layout| usize::try_from(layout.slots).unwrap();
     let first_byte = |response: Response| response.encode().iter().position(|byte| *byte != 0).unwrap();
@@ -251,7 +326,11 @@ fn layouts_are_those_of_the_public_headers() {
     for (name, operation) in request_fields() {
         assert_eq!(measured.remove(name), Some(found(&operation)), "{name}");
     }
-    for (name, ours) in constants() {
+    for (name, event) in keyboard_fields() {
+        let key = format!("xenkbd_in_event.{name}");
+        assert_eq!(measured.remove(&key), Some(found_in_event(name, event)), "{name}");
+    }
+    for (name, ours) in constants().into_iter().chain(keyboard_constants()) {
         assert_eq!(measured.remove(name), Some(ours), "{name}");
     }
     for (name, value) in &measured {

@@ -69,6 +69,10 @@ limits! {
     bad_requests_close = 1000, 1..=1000000;
     /// Longest time until a destroy request is answered, in ms. Linux gives up after 3,000 ms.
     destroy_deadline_ms = 2500, 50..=2900;
+    /// Input events that wait while the guest does not read them; releases are kept beyond it.
+    input_queue = 256, 16..=4096;
+    /// Fingers that the guest's touch screen is given; 0 for no touch screen.
+    touch_contacts = 10, 0..=16;
 }
 
 impl From<LimitsOverride> for LimitsConfig {

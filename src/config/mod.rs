@@ -125,6 +125,18 @@ pub struct GuestConfig {
     pub be_alloc: bool,
     /// Limits that differ from `[limits]`.
     pub limits: LimitsOverride,
+    /// Its input devices.
+    pub vkb: VkbConfig,
+}
+
+/// `[guest."name".vkb]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct VkbConfig {
+    /// Whether its devices of backend type `qemu` are served too, for a guest that has no QEMU.
+    pub take_qemu: bool,
+    /// Connectors by the `unique-id` of the input device that serves each.
+    pub connectors: BTreeMap<String, String>,
 }
 
 /// `[control]`
@@ -235,6 +247,12 @@ impl Config {
     #[must_use]
     pub fn fullscreen_for(&self, guest: &str) -> bool {
         self.guest.get(guest).is_some_and(|own| own.fullscreen)
+    }
+
+    /// The input devices of the guest of that name.
+    #[must_use]
+    pub fn vkb_for(&self, guest: &str) -> VkbConfig {
+        self.guest.get(guest).map(|own| own.vkb.clone()).unwrap_or_default()
     }
 
     /// Whether buffers of the guest of that name may be made of our memory.

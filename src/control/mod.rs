@@ -20,7 +20,9 @@ pub use protocol::{
     GuestSelector, MAX_PAYLOAD, MAX_REQUEST, PROTOCOL_VERSION, Request, Response, ScreenshotTarget, decode_request,
 };
 pub use server::{Access, BindError, ConnectionId, Server};
-pub use status::{ConnectorStatus, DepartedStatus, GuestStatus, OutputStatus, PresentedBy, Status, WindowStatus};
+pub use status::{
+    ConnectorStatus, DepartedStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status, WindowStatus,
+};
 pub use table::render;
 
 /// Where the socket is when nothing else is said: `/run/grantway/control.sock` for root, otherwise

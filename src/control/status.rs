@@ -80,6 +80,42 @@ pub struct GuestStatus {
     pub requests_refused: u64,
     /// Why the last of them was refused.
     pub last_refusal: Option<String>,
+    /// The domain's input devices; told with its first display.
+    #[serde(default)]
+    pub inputs: Vec<InputStatus>,
+}
+
+/// One input device of a guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputStatus {
+    /// Its number within the domain.
+    pub device: u32,
+    /// What the toolstack calls it, if it has a name.
+    pub unique_id: Option<String>,
+    /// The device's xenbus state on our side, such as `connected`.
+    pub state: String,
+    /// What the guest takes, such as `keyboard` and `absolute 1280x800`; empty before it is connected.
+    pub takes: Vec<String>,
+    /// Events that the guest was sent.
+    pub events: u64,
+    /// Notifies that they took.
+    pub notifies: u64,
+    /// Motion that went into another motion that was still waiting.
+    pub motion_merged: u64,
+    /// Motion dropped, because the guest does not read.
+    pub motion_dropped: u64,
+    /// Presses dropped for the same reason.
+    pub presses_dropped: u64,
+    /// Input of a kind that the guest does not take.
+    pub not_taken: u64,
+    /// Events that wait until the guest reads.
+    pub waiting: u32,
+    /// Releases among them.
+    pub releases_waiting: u32,
+    /// Keys, buttons and fingers that the user holds.
+    pub held: u32,
+    /// What is wrong with its configuration.
+    pub complaints: Vec<String>,
 }
 
 /// Who puts a connector's picture on the display.

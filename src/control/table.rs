@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::{ConnectorStatus, DepartedStatus, GuestStatus, OutputStatus, Status};
+use super::{ConnectorStatus, DepartedStatus, GuestStatus, InputStatus, OutputStatus, Status};
 
 /// The status as lines of text, each with its line end.
 #[must_use]
@@ -24,6 +24,10 @@ pub fn render(status: &Status) -> String {
     text.push_str(&connectors(&status.guests));
     text.push('\n');
     text.push_str(&holdings(&status.guests));
+    if status.guests.iter().any(|guest| !guest.inputs.is_empty()) {
+        text.push('\n');
+        text.push_str(&inputs(&status.guests));
+    }
     text.push_str(&notes(&status.guests));
     text.push_str(&departed(&status.departed));
     text
@@ -120,6 +124,39 @@ fn holdings(guests: &[GuestStatus]) -> String {
     table.render()
 }
 
+fn inputs(guests: &[GuestStatus]) -> String {
+    let mut table = Table::new(&[
+        ("GUEST", Left),
+        ("INPUT", Right),
+        ("STATE", Left),
+        ("TAKES", Left),
+        ("EVENTS", Right),
+        ("HELD", Right),
+        ("WAITING", Right),
+        ("DROPPED", Right),
+    ]);
+    for guest in guests {
+        for input in &guest.inputs {
+            table.row(input_row(guest, input));
+        }
+    }
+    table.render()
+}
+
+fn input_row(guest: &GuestStatus, input: &InputStatus) -> Vec<String> {
+    let takes = if input.takes.is_empty() { "-".to_owned() } else { printable(&input.takes.join(", ")) };
+    vec![
+        printable(&guest.name),
+        input.device.to_string(),
+        printable(&input.state),
+        takes,
+        input.events.to_string(),
+        input.held.to_string(),
+        input.waiting.to_string(),
+        input.motion_dropped.saturating_add(input.presses_dropped).to_string(),
+    ]
+}
+
 /// How each picture is read and why, and what was refused last.
 fn notes(guests: &[GuestStatus]) -> String {
     let mut text = String::new();
@@ -132,6 +169,12 @@ fn notes(guests: &[GuestStatus]) -> String {
             let how = [provider, printable(path)].join(" > ");
             let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
             line(&mut text, &format!("{place}: {}{why}", how.trim_start_matches(" > ")));
+        }
+        for input in &guest.inputs {
+            for complaint in &input.complaints {
+                let (name, device) = (printable(&guest.name), input.device);
+                line(&mut text, &format!("{name}: input {device}: {}", printable(complaint)));
+            }
         }
         if guest.mib_allocated > 0.0 {
             let waiting = match guest.pages_waiting {

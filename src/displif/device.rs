@@ -185,6 +185,19 @@ impl Device {
         queries
     }
 
+    /// The connectors' names and sizes, as far as they stand in a snapshot: before the guest runs they are the
+    /// toolstack's word.
+    #[must_use]
+    pub fn configured(&self, snapshot: &Snapshot) -> Vec<(String, u32, u32)> {
+        let frontend = self.frontend.as_deref().unwrap_or_default();
+        let connector = |index: usize| {
+            let value = |key: &str| snapshot.value(&format!("{frontend}/{index}/{key}"));
+            let (width, height) = parse_resolution(value("resolution")?, &self.limits)?;
+            Some((value("unique-id").unwrap_or_default().to_owned(), width, height))
+        };
+        (0..self.limits.connectors).map_while(connector).collect()
+    }
+
     /// The change of xenstore that an action asks for, if it is one.
     #[must_use]
     pub fn change(&self, action: &DeviceAction) -> Option<Change> {

@@ -68,11 +68,11 @@ fn find(store: &impl Xs) -> io::Result<Vec<Display>> {
     Ok(displays)
 }
 
-fn read(store: &impl Xs, path: &str) -> io::Result<Option<String>> {
+pub(super) fn read(store: &impl Xs, path: &str) -> io::Result<Option<String>> {
     absent_is_none(store.read(path).map(|value| value.trim_end_matches('\0').to_owned()))
 }
 
-fn children(store: &impl Xs, path: &str) -> io::Result<Vec<Box<str>>> {
+pub(super) fn children(store: &impl Xs, path: &str) -> io::Result<Vec<Box<str>>> {
     let names = absent_is_none(store.directory(path))?.unwrap_or_default();
     Ok(names.into_iter().filter(|name| !name.is_empty()).collect())
 }
@@ -86,13 +86,13 @@ fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::doctor::ProbeState;
 
-    struct Store(BTreeMap<&'static str, &'static str>);
+    pub(in crate::doctor) struct Store(pub(in crate::doctor) BTreeMap<&'static str, &'static str>);
 
     impl Xs for Store {
         fn directory(&self, path: &str) -> io::Result<Vec<Box<str>>> {

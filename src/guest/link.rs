@@ -18,6 +18,7 @@ use crate::xen::{GrantRef, Port};
 
 use super::accounts::Memory;
 use super::buffers::{Buffers, GuestMemory, Origin};
+use super::pairing::Area;
 use super::policy::GuestPolicy;
 use super::{Context, DeviceKey, FlipToken, LinkId};
 
@@ -60,6 +61,8 @@ pub struct Link {
     patience: Duration,
     buffers: Buffers,
     connectors: Vec<Connector>,
+    /// The same, as far as input is concerned.
+    areas: Vec<Area>,
     /// Connectors whose ring holds more than the last turn's budget allowed.
     unfinished: Vec<usize>,
 }
@@ -102,8 +105,13 @@ impl Link {
             context.scene.set_fullscreen(Some(first.window));
         }
         let unfinished = (0..connectors.len()).collect();
+        let area = |ring: &ConnectorSetup| {
+            let ConnectorSetup { unique_id, width, height, .. } = ring.clone();
+            Area { unique_id, width, height }
+        };
+        let areas = rings.iter().map(area).collect();
         let patience = policy.limits.destroy_deadline;
-        Ok(Self { id, key, label, session, patience, buffers: Buffers::default(), connectors, unfinished })
+        Ok(Self { id, key, label, session, patience, buffers: Buffers::default(), connectors, areas, unfinished })
     }
 
     /// The connection's name.
@@ -115,6 +123,12 @@ impl Link {
     /// The windows, in the order of the connectors.
     pub fn windows(&self) -> impl Iterator<Item = WindowId> {
         self.connectors.iter().map(|connector| connector.window)
+    }
+
+    /// The connectors' pictures, in their order.
+    #[must_use]
+    pub fn areas(&self) -> &[Area] {
+        &self.areas
     }
 
     /// Whether the port is one of ours.
@@ -340,6 +354,9 @@ impl Link {
         let Some(connector) = self.connectors.get_mut(index) else { return };
         connector.configuration = configuration;
         if let Some(configuration) = configuration {
+            if let Some(area) = self.areas.get_mut(index) {
+                (area.width, area.height) = (configuration.width, configuration.height);
+            }
             context.scene.resize_content(connector.window, size(configuration.width, configuration.height));
         }
         self.show(index, configuration.map(|configuration| configuration.framebuffer), context);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Where a domain meets a window: the only module that knows both.
 //!
-//! [`registry`] follows xenstore and decides which displays exist, [`link`] is one connected display,
+//! [`registry`] decides which displays exist, [`link`] is one connected display, [`keyboards`] are the input devices,
 //! [`buffers`] holds what a guest has granted or was granted, [`accounts`] sums it up for each domain, and [`policy`]
 //! says who a guest is and what it may.
 
@@ -18,7 +18,11 @@ use crate::xen::grants::Grants;
 pub mod accounts;
 pub mod allocation;
 pub mod buffers;
+mod follow;
+mod keyboard_link;
+pub mod keyboards;
 pub mod link;
+pub mod pairing;
 pub mod policy;
 pub mod registry;
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Who a guest is and what it may: from the configuration and the toolstack, never from the guest.
 
+use std::collections::BTreeMap;
+
 use crate::displif::Allocation;
 use crate::displif::limits::Limits;
+use crate::kbdif;
 use crate::scene::element::Color;
 
 /// What holds for one guest.
@@ -18,6 +21,21 @@ pub struct GuestPolicy {
     pub be_alloc: bool,
     /// What it may use.
     pub limits: Limits,
+    /// What holds for its input devices.
+    pub input: InputPolicy,
+}
+
+/// What holds for one guest's input devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputPolicy {
+    /// The name that is shown.
+    pub label: String,
+    /// Whether its devices under `backend/vkbd` are ours too, and not QEMU's.
+    pub take_vkbd: bool,
+    /// Connectors by the `unique-id` of the device that serves each, where the two names differ.
+    pub connectors: BTreeMap<String, String>,
+    /// What they may use.
+    pub limits: kbdif::limits::Limits,
 }
 
 impl GuestPolicy {
@@ -51,7 +69,8 @@ mod tests {
 
     fn policy(be_alloc: bool) -> GuestPolicy {
         let color = Color { red: 1, green: 2, blue: 3 };
-        GuestPolicy { label: "web".to_owned(), color, fullscreen: false, be_alloc, limits: Limits::default() }
+        let (label, limits, input) = ("web".to_owned(), Limits::default(), InputPolicy::default());
+        GuestPolicy { label, color, fullscreen: false, be_alloc, limits, input }
     }
 
     #[test]

@@ -92,12 +92,14 @@ pub(super) struct SimChannels {
     channels: Rc<RefCell<Channels>>,
     /// A second handle on the same epoll set, so that it can be lent out.
     poll: OwnedFd,
+    /// The ports that were bound here.
+    own: Vec<Port>,
 }
 
 impl SimChannels {
     pub(super) fn new(channels: Rc<RefCell<Channels>>) -> io::Result<Self> {
         let poll = channels.borrow().epoll.0.try_clone()?;
-        Ok(Self { channels, poll })
+        Ok(Self { channels, poll, own: Vec::new() })
     }
 }
 
@@ -120,10 +122,12 @@ impl EventChannels for SimChannels {
         channels.next_local += 1;
         offered.bound = Some(port);
         channels.local.insert(port, Local { lines: Rc::clone(&offered.lines), peer: (domid, remote) });
+        self.own.push(port);
         Ok(port)
     }
 
     fn unbind(&mut self, port: Port) {
+        self.own.retain(|own| *own != port);
         let mut channels = self.channels.borrow_mut();
         let Some(local) = channels.local.remove(&port) else { return };
         if let Err(error) = channels.epoll.delete(&local.lines.to_backend) {
@@ -169,6 +173,15 @@ impl EventChannels for SimChannels {
 
     fn poll_fd(&self) -> BorrowedFd<'_> {
         self.poll.as_fd()
+    }
+}
+
+/// As the driver's descriptor does when it is closed.
+impl Drop for SimChannels {
+    fn drop(&mut self) {
+        for port in std::mem::take(&mut self.own) {
+            self.unbind(port);
+        }
     }
 }
 

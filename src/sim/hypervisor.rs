@@ -20,7 +20,7 @@ use super::control::Control;
 use super::grants::{GrantState, ReleasePolicy, SimGrants};
 use super::memory::GuestMemory;
 use super::os;
-use super::toolstack::{Registered, Vdispl};
+use super::toolstack::{Configured, Registered};
 use super::xenstored::Xenstored;
 use crate::xen::store::Store;
 use crate::xen::{DomId, GrantRef, Platform, Port};
@@ -55,8 +55,9 @@ pub struct Hypervisor {
     guests: BTreeMap<u64, Guest>,
     next_guest: u64,
     next_domid: u16,
-    /// Devices whose directories have been made, and whose keys come next.
-    unfinished: Vec<Registered>,
+    /// Devices whose directories have been made, and whose keys come next: those of the input devices, and
+    /// then those of the displays.
+    unfinished: Vec<(Registered, bool)>,
     /// Dead domains whose backends have not closed yet.
     dying: Vec<Registered>,
 }
@@ -273,8 +274,7 @@ impl Hypervisor {
     }
 
     fn create(&mut self, number: u64, name: &str, devices: Vec<String>, memory: OwnedFd) -> Result<(), String> {
-        let devices = (0_u32..).zip(&devices).map(|(number, text)| Vdispl::parse(number, text));
-        let devices = devices.collect::<Result<Vec<_>, _>>()?;
+        let devices = Configured::parse_all(&devices)?;
         let domid = DomId(self.next_domid);
         let memory = GuestMemory::new(domid, memory)?;
         let store = self.xenstored.connect(domid).map_err(|error| error.to_string())?;
@@ -282,7 +282,7 @@ impl Hypervisor {
         self.grants.borrow_mut().add(domid, memory);
         let registered = Registered::introduce(&mut self.xenstored, domid, name, devices);
         registered.make_directories(&mut self.xenstored);
-        self.unfinished.push(registered.clone());
+        self.unfinished.push((registered.clone(), true));
         self.kick.write(1).map_err(|error| error.to_string())?;
         if let Some(guest) = self.guests.get_mut(&number) {
             guest.registered = Some(registered);
@@ -294,8 +294,15 @@ impl Hypervisor {
     fn next_step(&mut self) {
         // An error means that it was not set.
         let _unset = self.kick.read();
-        for registered in std::mem::take(&mut self.unfinished) {
-            registered.write_keys(&mut self.xenstored);
+        for (registered, inputs) in std::mem::take(&mut self.unfinished) {
+            registered.write_keys(&mut self.xenstored, inputs);
+            if inputs && registered.has_displays() {
+                self.unfinished.push((registered, false));
+                self.kick.write(1).unwrap_or_else(|error| {
+                    tracing::error!("the simulator can't go on with its toolstack: {error}");
+                    0
+                });
+            }
         }
     }
 
@@ -307,7 +314,7 @@ impl Hypervisor {
     fn remove(&mut self, number: u64) {
         let Some(guest) = self.guests.remove(&number) else { return };
         let Some(registered) = guest.registered else { return };
-        self.unfinished.retain(|unfinished| unfinished.domid != registered.domid);
+        self.unfinished.retain(|(unfinished, _)| unfinished.domid != registered.domid);
         self.channels.borrow_mut().remove(registered.domid);
         self.grants.borrow_mut().remove(registered.domid);
         registered.destroy(&mut self.xenstored);

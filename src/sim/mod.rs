@@ -13,6 +13,7 @@ pub mod front;
 mod grants;
 pub mod hostile;
 mod hypervisor;
+pub mod keyboard_front;
 mod memory;
 #[allow(unsafe_code, reason = "takes over descriptors that came over a socket")]
 mod os;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What `xl` and libxl write into xenstore for a guest, and what they do when it is gone.
 
+mod vkb;
+
 use super::xenstored::{Admin, Right, Xenstored};
 use crate::xen::DomId;
+use vkb::Vkb;
 
 /// A display device, as a guest's configuration describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +38,71 @@ impl Vdispl {
         }
         Ok(device)
     }
+}
+
+/// A device of any kind.
+#[derive(Clone, Debug)]
+pub(super) enum Configured {
+    Display(Vdispl),
+    Input(Vkb),
+}
+
+impl Configured {
+    /// Reads all devices of a guest: `vkb:` stands before the texts that are not those of displays. Each
+    /// kind is numbered from 0.
+    ///
+    /// # Errors
+    /// In words, as for the user of `xl`.
+    pub(super) fn parse_all(texts: &[String]) -> Result<Vec<Self>, String> {
+        let (mut displays, mut inputs) = (0_u32.., 0_u32..);
+        let next = |numbers: &mut std::ops::RangeFrom<u32>| numbers.next().unwrap_or(0);
+        let parse = |text: &String| match text.strip_prefix("vkb:") {
+            Some(text) => Vkb::parse(next(&mut inputs), text).map(Self::Input),
+            None => Vdispl::parse(next(&mut displays), text).map(Self::Display),
+        };
+        texts.iter().map(parse).collect()
+    }
 
     fn frontend(&self, domid: DomId) -> String {
-        format!("/local/domain/{domid}/device/vdispl/{}", self.number)
+        let (kind, number) = match self {
+            Self::Display(device) => ("vdispl", device.number),
+            Self::Input(device) => ("vkbd", device.number),
+        };
+        format!("/local/domain/{domid}/device/{kind}/{number}")
+    }
+
+    fn backends(&self, domid: DomId) -> String {
+        let kind = match self {
+            Self::Display(_) => "vdispl",
+            Self::Input(device) => device.kind,
+        };
+        format!("/local/domain/0/backend/{kind}/{domid}")
     }
 
     fn backend(&self, domid: DomId) -> String {
-        format!("/local/domain/0/backend/vdispl/{domid}/{}", self.number)
+        let number = match self {
+            Self::Display(device) => device.number,
+            Self::Input(device) => device.number,
+        };
+        format!("{}/{number}", self.backends(domid))
+    }
+
+    fn is_input(&self) -> bool {
+        matches!(self, Self::Input(_))
+    }
+
+    /// What libxl writes for this kind of device: into the frontend's directory, and into the backend's.
+    fn own_keys(&self, front: &mut Vec<(String, String)>, back: &mut Vec<(String, String)>) {
+        match self {
+            Self::Display(device) => {
+                front.push(("be-alloc".to_owned(), u8::from(device.be_alloc).to_string()));
+                for (index, (id, size)) in device.connectors.iter().enumerate() {
+                    front.push((format!("{index}/resolution"), size.clone()));
+                    front.push((format!("{index}/unique-id"), id.clone()));
+                }
+            }
+            Self::Input(device) => back.extend(device.keys.iter().cloned()),
+        }
     }
 }
 
@@ -50,12 +111,12 @@ impl Vdispl {
 pub(super) struct Registered {
     pub(super) domid: DomId,
     vm: String,
-    devices: Vec<Vdispl>,
+    devices: Vec<Configured>,
 }
 
 impl Registered {
     /// Writes the domain's own directory, and announces the domain.
-    pub(super) fn introduce(store: &mut Xenstored, domid: DomId, name: &str, devices: Vec<Vdispl>) -> Self {
+    pub(super) fn introduce(store: &mut Xenstored, domid: DomId, name: &str, devices: Vec<Configured>) -> Self {
         let home = format!("/local/domain/{domid}");
         let vm = format!("/vm/{}", uuid(name));
         let readable = vec![(DomId(0), Right::None), (domid, Right::Read)];
@@ -86,30 +147,33 @@ impl Registered {
         store.admin(self.devices.iter().map(|device| Admin::Mkdir(device.backend(self.domid))).collect());
     }
 
-    /// The second step: all keys.
-    pub(super) fn write_keys(&self, store: &mut Xenstored) {
-        for device in &self.devices {
+    /// The second step: all keys of the input devices, or else of the displays, which come later.
+    pub(super) fn write_keys(&self, store: &mut Xenstored, inputs: bool) {
+        for device in self.devices.iter().filter(|device| device.is_input() == inputs) {
             let (front, back) = (device.frontend(self.domid), device.backend(self.domid));
+            let (mut front_keys, mut back_keys) = (Vec::new(), Vec::new());
+            front_keys.push(("backend-id".to_owned(), "0".to_owned()));
+            front_keys.push(("backend".to_owned(), back.clone()));
+            back_keys.push(("frontend".to_owned(), front.clone()));
+            back_keys.push(("frontend-id".to_owned(), self.domid.to_string()));
+            back_keys.push(("online".to_owned(), "1".to_owned()));
+            device.own_keys(&mut front_keys, &mut back_keys);
+            for keys in [&mut front_keys, &mut back_keys] {
+                keys.push(("state".to_owned(), "1".to_owned()));
+            }
             let shared = vec![(self.domid, Right::None), (DomId(0), Right::Read)];
             let ours = vec![(DomId(0), Right::None), (self.domid, Right::Read)];
             let mut changes = vec![Admin::Mkdir(front.clone()), Admin::Permit(front.clone(), shared)];
-            let mut write = |path: String, value: &str| changes.push(Admin::Write(path, value.to_owned()));
-            write(format!("{front}/backend-id"), "0");
-            write(format!("{front}/backend"), &back);
-            write(format!("{front}/be-alloc"), if device.be_alloc { "1" } else { "0" });
-            for (index, (id, size)) in device.connectors.iter().enumerate() {
-                write(format!("{front}/{index}/resolution"), size);
-                write(format!("{front}/{index}/unique-id"), id);
-            }
-            write(format!("{front}/state"), "1");
+            changes.extend(front_keys.into_iter().map(|(key, value)| Admin::Write(format!("{front}/{key}"), value)));
             changes.push(Admin::Permit(back.clone(), ours));
-            let mut write = |path: String, value: &str| changes.push(Admin::Write(path, value.to_owned()));
-            write(format!("{back}/frontend"), &front);
-            write(format!("{back}/frontend-id"), &self.domid.to_string());
-            write(format!("{back}/online"), "1");
-            write(format!("{back}/state"), "1");
+            changes.extend(back_keys.into_iter().map(|(key, value)| Admin::Write(format!("{back}/{key}"), value)));
             store.admin(changes);
         }
+    }
+
+    /// Whether there are displays, whose keys come after those of the input devices.
+    pub(super) fn has_displays(&self) -> bool {
+        self.devices.iter().any(|device| !device.is_input())
     }
 
     /// The domain is dead: its own directory goes, the backends are told to close, and all hear of it.
@@ -130,7 +194,7 @@ impl Registered {
         store.admin(vec![Admin::Remove(home), Admin::Remove(self.vm.clone()), Admin::Remove(own)]);
     }
 
-    fn closed(&self, store: &Xenstored, device: &Vdispl) -> bool {
+    fn closed(&self, store: &Xenstored, device: &Configured) -> bool {
         // A directory that somebody else has removed is closed, too.
         matches!(store.value(&format!("{}/state", device.backend(self.domid))).as_deref(), Some("6") | None)
     }
@@ -139,7 +203,7 @@ impl Registered {
     pub(super) fn clean_up(&self, store: &mut Xenstored) -> bool {
         let done = self.devices.iter().all(|device| self.closed(store, device));
         if done && !self.devices.is_empty() {
-            store.admin(vec![Admin::Remove(format!("/local/domain/0/backend/vdispl/{}", self.domid))]);
+            store.admin(self.devices.iter().map(|device| Admin::Remove(device.backends(self.domid))).collect());
         }
         done
     }

@@ -2,11 +2,15 @@
 //! How things are, for `grantway msg status`.
 
 use crate::backend::OutputInfo;
-use crate::control::{ConnectorStatus, DepartedStatus, GuestStatus, OutputStatus, PresentedBy, Status, WindowStatus};
+use crate::control::{
+    ConnectorStatus, DepartedStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status, WindowStatus,
+};
 use crate::displif;
 use crate::guest::DeviceKey;
+use crate::guest::keyboards;
 use crate::guest::link::Link;
 use crate::guest::registry::Entry;
+use crate::kbdif::Capabilities;
 use crate::scene::WindowId;
 use crate::xen::DomId;
 
@@ -55,6 +59,7 @@ impl State {
             name: entry.name().to_owned(),
             color: format!("#{:02x}{:02x}{:02x}", color.red, color.green, color.blue),
             state: entry.phase().to_owned(),
+            inputs: if self.is_first_display(key) { self.input_statuses(key.domid) } else { Vec::new() },
             mib_allocated: mib(self.accounts.allocated(key.domid)),
             pages_waiting: count(self.accounts.waiting().remove(&key.domid).unwrap_or(0)),
             ..GuestStatus::default()
@@ -75,6 +80,18 @@ impl State {
             last_refusal: session.last_refusal,
             ..guest
         }
+    }
+
+    fn is_first_display(&self, key: DeviceKey) -> bool {
+        self.registry
+            .devices_by_key()
+            .find(|(other, _)| other.domid == key.domid)
+            .is_some_and(|(first, _)| first == key)
+    }
+
+    fn input_statuses(&self, domid: DomId) -> Vec<InputStatus> {
+        let devices = self.registry.keyboards().devices().filter(|(key, _)| key.domid == domid);
+        devices.map(|(key, entry)| input_status(key, entry)).collect()
     }
 
     fn connector_status(
@@ -124,6 +141,39 @@ impl State {
             height: content.height,
         })
     }
+}
+
+fn input_status(key: DeviceKey, entry: &keyboards::Entry) -> InputStatus {
+    let input = InputStatus {
+        device: key.device,
+        unique_id: entry.features().unique_id.clone(),
+        state: entry.phase().to_owned(),
+        ..InputStatus::default()
+    };
+    let Some(session) = entry.session() else { return input };
+    InputStatus {
+        takes: takes(&session.capabilities),
+        events: session.events,
+        notifies: session.notifies,
+        motion_merged: session.motion_merged,
+        motion_dropped: session.motion_dropped,
+        presses_dropped: session.presses_dropped,
+        not_taken: session.not_taken,
+        waiting: count(session.waiting),
+        releases_waiting: count(session.releases_waiting),
+        held: count(session.held),
+        complaints: entry.features().complaints().into_iter().map(str::to_owned).collect(),
+        ..input
+    }
+}
+
+fn takes(capabilities: &Capabilities) -> Vec<String> {
+    let plain = [(capabilities.keyboard, "keyboard"), (capabilities.relative, "relative")];
+    let mut takes: Vec<_> = plain.iter().filter(|(takes, _)| *takes).map(|(_, name)| (*name).to_owned()).collect();
+    let raw = if capabilities.raw_pointer { " raw" } else { "" };
+    takes.extend(capabilities.absolute.map(|(width, height)| format!("absolute {width}x{height}{raw}")));
+    takes.extend(capabilities.touch.map(|area| format!("touch {}", area.contacts)));
+    takes
 }
 
 fn count(value: usize) -> u32 {

@@ -55,7 +55,7 @@ const RULES: &[Rule] = &[
     },
     Rule { module: "config", may: &[], never: SCREEN },
     Rule { module: "control", may: &[], never: SCREEN },
-    Rule { module: "doctor", may: &[], never: SCREEN },
+    Rule { module: "doctor", may: &["kbdif::features"], never: SCREEN },
     Rule { module: "logging", may: &[], never: SCREEN },
     Rule { module: "cli", may: &["config", "control", "doctor", "logging"], never: SCREEN },
     Rule { module: "sim", may: &["xen", "displif::wire", "displif::formats", "kbdif::wire", "time"], never: SCREEN },

@@ -3,6 +3,7 @@
 //! this one. Prints a table, and writes `target/bench/flip.json`. Nothing is judged by its time, since machines
 //! differ; docs/performance.md says what the figures mean.
 
+mod calls;
 mod compositor;
 mod guest;
 mod report;

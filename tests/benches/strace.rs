@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Counts the compositor's system calls in a flip: one run with flips, one as long without, and the difference.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,11 +10,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::Outcome;
+use crate::calls::{Calls, parse};
 use crate::compositor::{Compositor, pause};
 use crate::guest::{FlipTimes, Guest};
-
-/// How often each system call was made.
-type Calls = BTreeMap<String, u64>;
 
 /// The system calls of both runs.
 pub(crate) struct Traced {
@@ -84,19 +81,4 @@ fn run(counts: &Path, hertz: u32, size: (u32, u32), body: impl FnOnce(&mut Guest
     guest.end()?;
     compositor.quit()?;
     parse(&fs::read_to_string(counts)?)
-}
-
-/// Reads the table of `strace -c`: share, seconds, microseconds a call, calls, perhaps errors, and the name.
-fn parse(table: &str) -> Outcome<Calls> {
-    let mut calls = Calls::new();
-    for line in table.lines() {
-        let words: Vec<_> = line.split_whitespace().collect();
-        if let [share, _, _, count, .., name] = words.as_slice()
-            && share.parse::<f64>().is_ok()
-            && *name != "total"
-        {
-            calls.insert((*name).to_owned(), count.parse()?);
-        }
-    }
-    if calls.is_empty() { Err(format!("strace's table is not understood:\n{table}").into()) } else { Ok(calls) }
 }

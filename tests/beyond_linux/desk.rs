@@ -17,17 +17,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) type Rgb = [u8; 3];
 
-pub(crate) struct Picture(grantway::control::Picture);
+pub(crate) struct Picture {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    rgba: Vec<u8>,
+}
 
 impl Picture {
-    pub(crate) fn size(&self) -> (u32, u32) {
-        (self.0.width, self.0.height)
+    fn new(picture: &grantway::control::Picture) -> Self {
+        let pixels = picture.pixels.chunks(4);
+        let rgba = pixels.flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 255]).collect();
+        Self { width: picture.width, height: picture.height, rgba }
     }
 
     pub(crate) fn at(&self, x: u32, y: u32) -> Rgb {
-        let from = usize::try_from((y * self.0.width + x) * 4).unwrap();
-        let [blue, green, red] = self.0.pixels[from..from + 3].try_into().unwrap();
-        [red, green, blue]
+        let from = usize::try_from((y * self.width + x) * 4).unwrap();
+        self.rgba[from..from + 3].try_into().unwrap()
     }
 }
 
@@ -88,7 +93,7 @@ impl Desk {
 
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         match self.client.request(&Request::Screenshot { target }).unwrap() {
-            Response::Screenshot(picture) => Picture(picture),
+            Response::Screenshot(picture) => Picture::new(&picture),
             other => panic!("{other:?}"),
         }
     }

@@ -22,7 +22,7 @@ use serde_json::Value;
 const FAST: [&str; 2] = ["--output", "1280x720@240"];
 
 fn assert_bars(picture: &Picture, width: u32, height: u32) {
-    assert_eq!(picture.size(), (width, height));
+    assert_eq!((picture.width, picture.height), (width, height));
     for y in 0..height {
         for x in 0..width {
             let (is, wanted) = (picture.at(x, y), pattern::pixel(Pattern::Bars, 0, x, width));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use grantway::displif::wire::SetConfig;
 use grantway::sim::display_front::{Buffer, DisplayFront, Geometry};
 use grantway::sim::front::{FrontError, Guest, now};
+use grantway::sim::keyboard_front::KeyboardFront;
 use grantway::sim::pattern::{self, Format, Pattern};
 
 const HELP: &str = "usage: grantway-sim-guest --socket PATH [options]
@@ -25,6 +26,7 @@ const HELP: &str = "usage: grantway-sim-guest --socket PATH [options]
   --offset BYTES                data_ofs of the buffers (0; needs version 2)
   --zero-size                   make the buffers with 0x0, as for imported ones
   --edid                        ask for each connector's EDID (needs version 2)
+  --keyboard[=VKB]              drive an input device too, configured by VKB as in vkb=['VKB']
   --memory MIB                  the guest's memory (64)
   --be-alloc                    let the backend allocate the buffers
   --linger                      when done, keep the last picture until killed
@@ -47,6 +49,7 @@ struct Options {
     zero_size: bool,
     edid: bool,
     memory: u32,
+    keyboard: Option<String>,
     be_alloc: bool,
     linger: bool,
     abrupt: bool,
@@ -69,6 +72,7 @@ impl Options {
             zero_size: false,
             edid: false,
             memory: 64,
+            keyboard: None,
             be_alloc: false,
             linger: false,
             abrupt: false,
@@ -91,9 +95,13 @@ impl Options {
                 "--memory" => options.memory = number(&name, &value()?)?,
                 "--zero-size" => options.zero_size = true,
                 "--edid" => options.edid = true,
+                "--keyboard" => options.keyboard = Some("backend-type=linux,backend=0".to_owned()),
                 "--be-alloc" => options.be_alloc = true,
                 "--linger" => options.linger = true,
                 "--abrupt" => options.abrupt = true,
+                other if other.starts_with("--keyboard=") => {
+                    options.keyboard = other.strip_prefix("--keyboard=").map(str::to_owned);
+                }
                 _ => return Err(format!("{name} is not understood\n{HELP}")),
             }
         }
@@ -144,6 +152,8 @@ struct Screen {
 struct Program {
     options: Options,
     front: DisplayFront,
+    keyboard: Option<KeyboardFront>,
+    reports: Vec<String>,
     screens: Vec<Screen>,
     edids: Vec<String>,
     reconnects: u64,
@@ -153,9 +163,21 @@ struct Program {
 impl Program {
     fn new(options: Options) -> Result<Self, FrontError> {
         let device = format!("backend=0,be-alloc={},connectors={}", u8::from(options.be_alloc), options.connectors);
-        let guest = Guest::start(&options.socket, &options.name, &[&device], options.memory.saturating_mul(256))?;
+        let vkb = options.keyboard.as_ref().map(|line| format!("vkb:{line}"));
+        let devices: Vec<_> = vkb.iter().chain([&device]).map(String::as_str).collect();
+        let guest = Guest::start(&options.socket, &options.name, &devices, options.memory.saturating_mul(256))?;
         let front = DisplayFront::new(guest, 0, options.version);
-        Ok(Self { options, front, screens: Vec::new(), edids: Vec::new(), reconnects: 0, start: now() })
+        let (keyboard, reports) = (None, Vec::new());
+        Ok(Self {
+            options,
+            front,
+            keyboard,
+            reports,
+            screens: Vec::new(),
+            edids: Vec::new(),
+            reconnects: 0,
+            start: now(),
+        })
     }
 
     /// Runs until there is nothing left to do; survives the backend's restarts.
@@ -173,6 +195,9 @@ impl Program {
     }
 
     fn session(&mut self) -> Result<(), FrontError> {
+        if self.options.keyboard.is_some() && self.keyboard.is_none() {
+            self.keyboard = Some(KeyboardFront::connect(&mut self.front.guest, 0, Duration::from_secs(60))?);
+        }
         self.front.connect(Duration::from_secs(60))?;
         for index in 0..self.front.connectors.len() {
             if self.options.edid {
@@ -186,7 +211,7 @@ impl Program {
         self.flip_until_done()?;
         if self.options.linger {
             loop {
-                self.front.wait_flips(Duration::from_secs(1))?;
+                self.wait(Duration::from_secs(1))?;
                 self.front.check_backend()?;
             }
         }
@@ -265,8 +290,22 @@ impl Program {
             if !busy {
                 return Ok(());
             }
-            self.front.wait_flips(sleep)?;
+            self.wait(sleep)?;
         }
+    }
+
+    /// Waits for flips, and takes input meanwhile.
+    fn wait(&mut self, limit: Duration) -> Result<(), FrontError> {
+        let Some(keyboard) = &mut self.keyboard else {
+            self.front.wait_flips(limit)?;
+            return Ok(());
+        };
+        // Input has no descriptor among those that are waited for with the flips.
+        self.front.wait_flips(limit.min(Duration::from_millis(5)))?;
+        keyboard.follow(&mut self.front.guest)?;
+        keyboard.take_events()?;
+        self.reports.extend(keyboard.take_log());
+        Ok(())
     }
 
     fn flip(&mut self, index: usize, next: Duration) -> Result<(), FrontError> {
@@ -319,12 +358,15 @@ impl Program {
         let seconds = (now() - self.start).as_secs_f64();
         let destroys: Vec<_> = counts.destroy_ms.iter().map(|ms| format!("{ms:.3}")).collect();
         let edids: Vec<_> = self.edids.iter().map(|edid| format!("\"{edid}\"")).collect();
+        let reports: Vec<_> = self.reports.iter().map(|report| quoted(report)).collect();
+        let oops = self.keyboard.as_ref().and_then(|keyboard| keyboard.oops.as_deref());
+        let oops = oops.map_or("null".to_owned(), quoted);
         let error = error.map_or("null".to_owned(), |error| quoted(&error.to_string()));
         format!(
             "{{\"name\": {}, \"domid\": {}, \"seconds\": {seconds:.3}, \"flips\": {}, \"flip_errors\": {}, \
              \"events\": {}, \"bad_ids\": {}, \"timeouts\": {}, \"flip_timeouts\": {}, \"stray_responses\": {}, \
              \"still_mapped\": {}, \"reconnects\": {}, \"slowest_flip_ms\": {:.3}, \"destroy_ms\": [{}], \
-             \"edids\": [{}], \"error\": {error}}}",
+             \"edids\": [{}], \"input\": [{}], \"oops\": {oops}, \"error\": {error}}}",
             quoted(&self.options.name),
             self.front.guest.domid(),
             counts.flips,
@@ -339,6 +381,7 @@ impl Program {
             counts.slowest_flip_ms,
             destroys.join(", "),
             edids.join(", "),
+            reports.join(", "),
         )
     }
 }

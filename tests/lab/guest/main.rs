@@ -13,9 +13,11 @@ mod card;
 // The kernel's calls: structures with addresses in them.
 #[allow(unsafe_code, clippy::as_conversions)]
 mod drm;
+// The kernel's calls again.
+#[allow(unsafe_code)]
+mod evdev;
 mod flips;
 mod hoard;
-mod insist;
 mod pattern;
 mod power;
 mod scribble;
@@ -38,8 +40,8 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest flip-on            the same without an end
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
-       lab-guest hoard COUNT        buffers made and kept, until one is refused
-       lab-guest insist COUNT       the same, however many are refused
+       lab-guest input              the input devices, and every event, on real Xen
+       lab-guest hoard COUNT        buffers asked for and kept
        lab-guest scribble           what is shown drawn over, without a flip
        lab-guest power COUNT        the screen off and on by DPMS, flips in between
        lab-guest simulate NAME CONNECTORS FOLDER SOCKET INIT...   a guest on the simulator";
@@ -67,6 +69,12 @@ fn main() -> ExitCode {
 }
 
 fn run_on_the_kernels(words: &[&str]) -> Result<()> {
+    if words == ["input"] {
+        return evdev::watch(&mut |line| {
+            println!("lab: {line}");
+            Ok(())
+        });
+    }
     run(&mut DrmCard::open("/dev/dri/card0")?, words, &mut |line| {
         println!("lab: {line}");
         Ok(())
@@ -80,7 +88,6 @@ fn run<C: Card>(card: &mut C, words: &[&str], say: &mut Word<'_>) -> Result<()> 
         ["flip-on"] => flips::run(card, None, say),
         ["destroy", count] => teardown::run(card, number(count)?, say),
         ["hoard", count] => hoard::run(card, number(count)?, say),
-        ["insist", count] => insist::run(card, number(count)?, say),
         ["scribble"] => scribble::run(card, say),
         ["power", count] => power::run(card, number(count)?, say),
         ["show", pictures @ ..] if !pictures.is_empty() => show::run(card, pictures, say),

@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The xenbus state machine of one input device, as Linux's frontend really drives it.
+//!
+//! ```text
+//!          directory complete            frontend 3 or 4           mapped, bound
+//!   New ───────────────────► InitWait ───────────────► Connecting ─────────────► Connected
+//!                               ▲  ▲                        │ failed, tried again     │
+//!                               │  │◄───────────────────────┘                         │
+//!  Closed ──────────────────────┘  │◄─────────────────── frontend 1, or another page ─┤
+//!    ▲      frontend 1, 3, 5       │ frontend stays 5 (rmmod), or 1                   │
+//!    ├─────────────────────────── Closing ◄───────────────────────────────────────────┤ frontend 5
+//!    │      frontend 6, gone                                                          │
+//!    └────────────────────────────────────────────────────────────────────────────────┘ all else
+//! ```
+//!
+//! Linux's frontend publishes its page when it is probed, without waiting for us, goes to Initialised, and to
+//! Connected as soon as it sees InitWait *or* Connected. Once it has seen Closing or Closed it stays closed
+//! until it sees InitWait, and then goes on with the same page and port. So a device that is left waiting for
+//! the next backend is left in InitWait, and one that a predecessor left connected is simply taken over.
+//!
+//! What stands in our own directory is the toolstack's word. What the frontend says is a claim.
+
+use std::time::Duration;
+
+use crate::time::Time;
+use crate::xen::store::{Change, Query, Snapshot};
+use crate::xen::xenbus::{XenbusState, parse_u32};
+use crate::xen::{DomId, GrantRef, Port};
+
+use super::Capabilities;
+use super::features::{Features, OWN_KEYS, REQUEST_KEYS, Requests};
+use super::limits::Limits;
+
+/// How long the frontend may take from Closing to Closed after we said Closing; then it is a module's removal,
+/// which waits for InitWait.
+pub const CLOSING_PATIENCE: Duration = Duration::from_millis(600);
+
+/// First wait after a page could not be mapped. A guest's kernel can revoke the page of a device whose state
+/// already reads Initialised; doubled up to [`LONGEST_RETRY`].
+pub const RETRY: Duration = Duration::from_millis(100);
+
+/// Longest wait between two attempts to connect.
+pub const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// The page and the port that the frontend claims, and what may be sent over them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// `page-gref`; not 0. The obsolete `page-ref`, a frame number, is never looked at.
+    pub page: GrantRef,
+    /// `event-channel`; not 0.
+    pub port: Port,
+    /// What was offered and asked for.
+    pub capabilities: Capabilities,
+}
+
+impl Setup {
+    /// Whether it is the same page and port.
+    fn is_over(self, other: Self) -> bool {
+        self.page == other.page && self.port == other.port
+    }
+}
+
+/// What the caller has to do, in order. Writing a state twice is harmless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceAction {
+    /// Write our state; see [`Device::change`].
+    WriteState(XenbusState),
+    /// Map the page, bind the port, and call [`Device::connected`] with the result.
+    Connect(Setup),
+    /// Let go of all that belongs to the connection, for the given reason.
+    Disconnect(String),
+    /// The frontend can't be served as it is, for the given reason: a line for the log. Not repeated as long
+    /// as the reason stays the same.
+    Refused(String),
+    /// Ask for a snapshot of [`Device::queries`] again, and set [`Device::watches`] anew.
+    ReadAgain,
+    /// The device was removed by the toolstack; it may come back under the same path.
+    Removed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    InitWait,
+    Connecting(Setup),
+    Connected {
+        setup: Setup,
+        seen: bool,
+    },
+    Closing {
+        until: Time,
+    },
+    Closed,
+    /// Left to the next backend: nothing is done any more.
+    Retired,
+}
+
+/// One input device.
+#[derive(Debug)]
+pub struct Device {
+    backend: String,
+    domid: DomId,
+    limits: Limits,
+    features: Features,
+    frontend: Option<String>,
+    frontend_state: Option<XenbusState>,
+    /// The frontend's state has been looked at.
+    looked: bool,
+    phase: Phase,
+    domain_gone: bool,
+    last_refusal: Option<String>,
+    retry: Option<Time>,
+    wait: Duration,
+}
+
+/// What a snapshot says.
+struct View<'a> {
+    snapshot: &'a Snapshot,
+    now: Time,
+    own: XenbusState,
+    /// `None`: there is no frontend directory.
+    frontend: Option<XenbusState>,
+    /// The toolstack or the domain's end wants us to let go for good.
+    leave: bool,
+}
+
+impl Device {
+    /// A device that was found under `backend`, the path of our directory, for the guest `domid` (both from
+    /// the path, hence the toolstack's word).
+    #[must_use]
+    pub fn new(backend: String, domid: DomId, limits: Limits) -> Self {
+        Self {
+            backend,
+            domid,
+            limits,
+            features: Features::default(),
+            frontend: None,
+            frontend_state: None,
+            looked: false,
+            phase: Phase::New,
+            domain_gone: false,
+            last_refusal: None,
+            retry: None,
+            wait: RETRY,
+        }
+    }
+
+    /// The path of our directory.
+    #[must_use]
+    pub fn backend(&self) -> &str {
+        &self.backend
+    }
+
+    /// What the toolstack configured, as read last.
+    #[must_use]
+    pub const fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// Whether the guest has not looked at the features yet. Linux reads them once, when it finds the device.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.looked
+            && matches!(self.frontend_state, None | Some(XenbusState::Unknown | XenbusState::Initialising))
+            && matches!(self.phase, Phase::New | Phase::InitWait)
+    }
+
+    /// The name of the phase, for the status display.
+    #[must_use]
+    pub const fn phase(&self) -> &'static str {
+        match self.phase {
+            Phase::New => "new",
+            Phase::InitWait => "waiting",
+            Phase::Connecting(_) => "connecting",
+            Phase::Connected { .. } => "connected",
+            Phase::Closing { .. } => "closing",
+            Phase::Closed | Phase::Retired => "closed",
+        }
+    }
+
+    /// The paths to watch: our directory, and nothing of the guest's but its state node (XSA-349).
+    #[must_use]
+    pub fn watches(&self) -> Vec<String> {
+        let frontend = self.frontend.iter().map(|frontend| format!("{frontend}/state"));
+        std::iter::once(self.backend.clone()).chain(frontend).collect()
+    }
+
+    /// What to read in one snapshot, whenever a watch of this device fires.
+    #[must_use]
+    pub fn queries(&self) -> Vec<Query> {
+        let own = ["state", "frontend", "frontend-id", "online"].into_iter().chain(OWN_KEYS);
+        let mut queries: Vec<_> = own.map(|key| Query::Value(format!("{}/{key}", self.backend))).collect();
+        let Some(frontend) = &self.frontend else { return queries };
+        let theirs = ["state", "page-gref", "event-channel"].into_iter().chain(REQUEST_KEYS);
+        queries.extend(theirs.map(|key| Query::Value(format!("{frontend}/{key}"))));
+        queries
+    }
+
+    /// The change of xenstore that an action asks for, if it is one.
+    #[must_use]
+    pub fn change(&self, action: &DeviceAction) -> Option<Change> {
+        match action {
+            DeviceAction::WriteState(state) => {
+                Some(Change::Write(format!("{}/state", self.backend), state.as_str().into()))
+            }
+            DeviceAction::Connect(_)
+            | DeviceAction::Disconnect(_)
+            | DeviceAction::Refused(_)
+            | DeviceAction::ReadAgain
+            | DeviceAction::Removed => None,
+        }
+    }
+
+    /// When [`Device::tick`] is to be called at the latest.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Closing { until } => Some(until),
+            Phase::InitWait => self.retry,
+            Phase::New | Phase::Connecting(_) | Phase::Connected { .. } | Phase::Closed | Phase::Retired => None,
+        }
+    }
+
+    /// Time has passed.
+    #[must_use]
+    pub fn tick(&mut self, now: Time) -> Vec<DeviceAction> {
+        let mut out = Vec::new();
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return out;
+        }
+        match self.phase {
+            Phase::Closing { .. } => self.prepare(&mut out),
+            Phase::InitWait => {
+                self.retry = None;
+                out.push(DeviceAction::ReadAgain);
+            }
+            Phase::New | Phase::Connecting(_) | Phase::Connected { .. } | Phase::Closed | Phase::Retired => {}
+        }
+        out
+    }
+
+    /// The result of [`DeviceAction::Connect`]. A failure is tried again at the next change, and after a while.
+    #[must_use]
+    pub fn connected(&mut self, result: Result<(), String>, now: Time) -> Vec<DeviceAction> {
+        let mut out = Vec::new();
+        let Phase::Connecting(setup) = self.phase else { return out };
+        match result {
+            Ok(()) => {
+                self.phase = Phase::Connected { setup, seen: false };
+                self.last_refusal = None;
+                self.wait = RETRY;
+                out.push(DeviceAction::WriteState(XenbusState::Connected));
+            }
+            Err(reason) => {
+                self.phase = Phase::InitWait;
+                self.refuse(reason, now, &mut out);
+            }
+        }
+        out
+    }
+
+    /// The compositor ends: the device is left waiting for the next one.
+    #[must_use]
+    pub fn retire(&mut self) -> Vec<DeviceAction> {
+        let mut out = Vec::new();
+        if matches!(self.phase, Phase::Connecting(_) | Phase::Connected { .. }) {
+            self.disconnect("the compositor ends", &mut out);
+            out.push(DeviceAction::WriteState(XenbusState::InitWait));
+        }
+        self.phase = Phase::Retired;
+        out
+    }
+
+    /// The domain has died. Its directories may stay for a while, and its number may be used again.
+    #[must_use]
+    pub fn domain_gone(&mut self) -> Vec<DeviceAction> {
+        let mut out = Vec::new();
+        self.domain_gone = true;
+        self.disconnect("the domain is gone", &mut out);
+        if !matches!(self.phase, Phase::New | Phase::Retired) {
+            self.phase = Phase::Closed;
+        }
+        // Our state is written only if the directory is still there: writing would make it anew.
+        out.push(DeviceAction::ReadAgain);
+        out
+    }
+
+    /// Something may have changed: the answer to [`Device::queries`], taken in one transaction.
+    #[must_use]
+    pub fn observe(&mut self, snapshot: &Snapshot, now: Time) -> Vec<DeviceAction> {
+        let mut out = Vec::new();
+        if self.phase == Phase::Retired {
+            return out;
+        }
+        let Some(own) = snapshot.value(&format!("{}/state", self.backend)) else {
+            self.removed(&mut out);
+            return out;
+        };
+        let own = XenbusState::parse(own).unwrap_or(XenbusState::Unknown);
+        self.features = Features::read(snapshot, &self.backend);
+        match self.find_frontend(snapshot, now, &mut out) {
+            Found::Known => {}
+            Found::New => {
+                out.push(DeviceAction::ReadAgain);
+                return out;
+            }
+            Found::Incomplete => return out,
+        }
+        let path = format!("{}/state", self.frontend.as_deref().unwrap_or_default());
+        // A value that is no state counts as Unknown: there, but of no use.
+        let frontend = snapshot.value(&path).map(|value| XenbusState::parse(value).unwrap_or(XenbusState::Unknown));
+        self.frontend_state = frontend;
+        self.looked = true;
+        let offline = snapshot.value(&format!("{}/online", self.backend)) == Some("0");
+        let leave = self.domain_gone || offline || (own == XenbusState::Closing && frontend.is_none());
+        self.step(&View { snapshot, now, own, frontend, leave }, &mut out);
+        out
+    }
+
+    /// libxl makes the directory first and fills it later: nothing happens until it is complete.
+    fn find_frontend(&mut self, snapshot: &Snapshot, now: Time, out: &mut Vec<DeviceAction>) -> Found {
+        let path = snapshot.value(&format!("{}/frontend", self.backend));
+        let id = snapshot.value(&format!("{}/frontend-id", self.backend));
+        let (Some(path), Some(id)) = (path, id) else { return Found::Incomplete };
+        if self.frontend.as_deref() == Some(path) {
+            return Found::Known;
+        }
+        let home = format!("/local/domain/{}/", self.domid);
+        if parse_u32(id) != Some(u32::from(self.domid.0)) || !path.starts_with(&home) {
+            self.refuse(format!("its backend directory names domain {id:.16} and frontend {path:.64}"), now, out);
+            return Found::Incomplete;
+        }
+        self.frontend = Some(path.to_owned());
+        Found::New
+    }
+
+    fn removed(&mut self, out: &mut Vec<DeviceAction>) {
+        self.disconnect("the device was removed", out);
+        if self.phase != Phase::New || self.domain_gone {
+            out.push(DeviceAction::Removed);
+        }
+        self.phase = Phase::New;
+        self.frontend = None;
+        self.frontend_state = None;
+        self.looked = false;
+        // Whatever comes back under this path is another device, perhaps of another domain of the same number.
+        self.domain_gone = false;
+    }
+
+    fn step(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
+        use XenbusState::{Closed, Closing, Initialised, Initialising};
+        if view.leave {
+            return self.leave(view, out);
+        }
+        match self.phase {
+            Phase::New => match view.frontend {
+                None => {}
+                Some(Closing) if view.own != Closed => self.begin_closing(view.now, out),
+                Some(_) => self.wait(view, out),
+            },
+            Phase::InitWait => self.wait(view, out),
+            // The caller connects at once: there is no snapshot in between.
+            Phase::Connecting(_) => {}
+            Phase::Connected { setup, seen } => self.hold(view, setup, seen, out),
+            Phase::Closing { until } => match view.frontend {
+                Some(Closing) if view.now < until => {}
+                Some(Closing | Initialising | Initialised) => self.wait(view, out),
+                Some(_) | None => self.close("", out),
+            },
+            Phase::Closed => match view.frontend {
+                // At 1 and 3 the frontend begins anew; at 5 its module is being removed, and waits.
+                Some(Initialising | Initialised | Closing) => self.wait(view, out),
+                Some(_) | None if view.own != Closed => out.push(DeviceAction::WriteState(Closed)),
+                Some(_) | None => {}
+            },
+            Phase::Retired => {}
+        }
+    }
+
+    /// The toolstack takes the device away, or the domain has died: it waits for Closed.
+    fn leave(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
+        self.disconnect("the toolstack takes the device away", out);
+        if self.phase != Phase::Closed || view.own != XenbusState::Closed {
+            out.push(DeviceAction::WriteState(XenbusState::Closed));
+        }
+        self.phase = Phase::Closed;
+    }
+
+    /// Not connected: says so, and connects if the frontend has published its page.
+    fn wait(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
+        if self.phase != Phase::InitWait || view.own != XenbusState::InitWait {
+            self.prepare(out);
+        }
+        if !matches!(view.frontend, Some(XenbusState::Initialised | XenbusState::Connected)) {
+            return;
+        }
+        match self.read_claims(view.snapshot) {
+            Ok(setup) => {
+                self.phase = Phase::Connecting(setup);
+                out.push(DeviceAction::Connect(setup));
+            }
+            Err(reason) => self.refuse(reason, view.now, out),
+        }
+    }
+
+    /// Connected: `seen` after the frontend has said Connected too.
+    fn hold(&mut self, view: &View<'_>, setup: Setup, seen: bool, out: &mut Vec<DeviceAction>) {
+        use XenbusState::{Closed, Closing, Connected, Initialised, Initialising};
+        if view.own == Initialising {
+            self.disconnect("the device was made anew", out);
+            return self.wait(view, out);
+        }
+        if view.own == Closing {
+            return self.close("the toolstack closes the device", out);
+        }
+        match view.frontend {
+            Some(state @ (Initialised | Connected)) => {
+                match self.read_claims(view.snapshot) {
+                    // What it asks for counts until it says Connected: an older Linux asks when it sees InitWait.
+                    Ok(claims) if claims == setup || (seen && claims.is_over(setup)) => {
+                        self.phase = Phase::Connected { setup, seen: seen || state == Connected };
+                    }
+                    Ok(_) => {
+                        self.disconnect("the frontend has published anew", out);
+                        self.wait(view, out);
+                    }
+                    Err(reason) => {
+                        self.disconnect(&reason, out);
+                        self.wait(view, out);
+                    }
+                }
+            }
+            Some(Closing) => {
+                self.disconnect("the frontend closes", out);
+                self.begin_closing(view.now, out);
+            }
+            Some(Initialising) => {
+                self.disconnect("the frontend starts anew", out);
+                self.prepare(out);
+            }
+            Some(Closed) => self.close("the frontend has closed", out),
+            Some(state) => self.close(&format!("the frontend went to {state} while connected"), out),
+            None => self.close("the frontend's directory is gone", out),
+        }
+    }
+
+    fn begin_closing(&mut self, now: Time, out: &mut Vec<DeviceAction>) {
+        self.phase = Phase::Closing { until: now.saturating_add(CLOSING_PATIENCE) };
+        out.push(DeviceAction::WriteState(XenbusState::Closing));
+    }
+
+    fn prepare(&mut self, out: &mut Vec<DeviceAction>) {
+        self.phase = Phase::InitWait;
+        self.last_refusal = None;
+        self.retry = None;
+        self.wait = RETRY;
+        out.push(DeviceAction::WriteState(XenbusState::InitWait));
+    }
+
+    fn close(&mut self, reason: &str, out: &mut Vec<DeviceAction>) {
+        self.disconnect(reason, out);
+        self.phase = Phase::Closed;
+        out.push(DeviceAction::WriteState(XenbusState::Closed));
+    }
+
+    fn disconnect(&mut self, reason: &str, out: &mut Vec<DeviceAction>) {
+        if matches!(self.phase, Phase::Connecting(_) | Phase::Connected { .. }) {
+            out.push(DeviceAction::Disconnect(reason.to_owned()));
+            self.phase = Phase::Closed;
+        }
+    }
+
+    fn refuse(&mut self, reason: String, now: Time, out: &mut Vec<DeviceAction>) {
+        self.retry = Some(now.saturating_add(self.wait));
+        self.wait = self.wait.saturating_mul(2).min(LONGEST_RETRY);
+        if self.last_refusal.as_deref() != Some(reason.as_str()) {
+            out.push(DeviceAction::Refused(reason.clone()));
+            self.last_refusal = Some(reason);
+        }
+    }
+
+    fn read_claims(&self, snapshot: &Snapshot) -> Result<Setup, String> {
+        let frontend = self.frontend.as_deref().unwrap_or_default();
+        let number = |key: &str| match snapshot.value(&format!("{frontend}/{key}")).map(parse_u32) {
+            Some(Some(number)) if number != 0 => Ok(number),
+            Some(_) => Err(format!("{key} is not a number above 0")),
+            None => Err(format!("there is no readable {key}")),
+        };
+        let requests = Requests::read(snapshot, frontend);
+        Ok(Setup {
+            page: GrantRef(number("page-gref")?),
+            port: Port(number("event-channel")?),
+            capabilities: self.features.capabilities(requests, self.limits.contacts),
+        })
+    }
+}
+
+enum Found {
+    Known,
+    New,
+    Incomplete,
+}

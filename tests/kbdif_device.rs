@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The handshake of an input device, as Linux's frontend, libxl and dying domains lead it.
+
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail"
+)]
+
+use std::time::Duration;
+
+use grantway::kbdif::device::{CLOSING_PATIENCE, Device, DeviceAction, LONGEST_RETRY, RETRY, Setup};
+use grantway::kbdif::limits::Limits;
+use grantway::time::Time;
+use grantway::xen::store::{Change, Query, Snapshot};
+use grantway::xen::xenbus::XenbusState;
+use grantway::xen::{DomId, GrantRef, Port};
+
+const BACK: &str = "/local/domain/0/backend/vinput/3/0";
+const FRONT: &str = "/local/domain/3/device/vkbd/0";
+
+struct Fixture {
+    device: Device,
+    store: Snapshot,
+    now: Time,
+    /// Whether the page can be mapped.
+    mappable: bool,
+    connected: Option<Setup>,
+    /// All actions but those that only read.
+    log: Vec<DeviceAction>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let device = Device::new(BACK.to_owned(), DomId(3), Limits::default());
+        let now = Duration::from_secs(1000);
+        let mut it = Self { device, store: Snapshot::default(), now, mappable: true, connected: None, log: Vec::new() };
+        for (key, value) in [("frontend", FRONT), ("frontend-id", "3"), ("online", "1"), ("state", "1")] {
+            it.back(key, value);
+        }
+        it
+    }
+
+    /// A frontend that has published and said Initialised, as Linux does without waiting.
+    fn published() -> Self {
+        let mut it = Self::new();
+        it.publish(8, 5);
+        it.front("state", "3");
+        it
+    }
+
+    fn publish(&mut self, page: u32, port: u32) {
+        self.front("page-ref", "123456");
+        self.front("page-gref", &page.to_string());
+        self.front("event-channel", &port.to_string());
+    }
+
+    fn back(&mut self, key: &str, value: &str) {
+        self.store.values.insert(format!("{BACK}/{key}"), value.to_owned());
+    }
+
+    fn front(&mut self, key: &str, value: &str) {
+        self.store.values.insert(format!("{FRONT}/{key}"), value.to_owned());
+    }
+
+    fn own(&self) -> &str {
+        self.store.value(&format!("{BACK}/state")).unwrap_or("none")
+    }
+
+    /// Something has changed: reads and acts until nothing more is to be done.
+    fn look(&mut self) {
+        let queries = self.device.queries();
+        let mut seen = Snapshot::default();
+        for query in queries {
+            if let Query::Value(path) = query
+                && let Some(value) = self.store.value(&path)
+            {
+                seen.values.insert(path.clone(), value.to_owned());
+            }
+        }
+        let actions = self.device.observe(&seen, self.now);
+        self.carry_out(actions);
+    }
+
+    fn carry_out(&mut self, actions: Vec<DeviceAction>) {
+        for action in actions {
+            if let Some(Change::Write(path, value)) = self.device.change(&action) {
+                self.store.values.insert(path, value);
+            }
+            match &action {
+                DeviceAction::Connect(setup) => {
+                    let result = if self.mappable { Ok(()) } else { Err("bad_gref".to_owned()) };
+                    self.connected = self.mappable.then_some(*setup);
+                    let more = self.device.connected(result, self.now);
+                    self.carry_out(more);
+                }
+                DeviceAction::Disconnect(_) => self.connected = None,
+                DeviceAction::ReadAgain => self.look(),
+                DeviceAction::WriteState(_) | DeviceAction::Refused(_) | DeviceAction::Removed => {}
+            }
+            self.log.push(action);
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        let actions = self.device.tick(self.now);
+        self.carry_out(actions);
+    }
+
+    fn set_front(&mut self, state: XenbusState) {
+        self.front("state", state.as_str());
+        self.look();
+    }
+
+    fn refusals(&self) -> usize {
+        self.log.iter().filter(|action| matches!(action, DeviceAction::Refused(_))).count()
+    }
+}
+
+#[test]
+fn a_frontend_at_3_or_at_4_is_connected() {
+    for state in ["3", "4"] {
+        let mut it = Fixture::published();
+        it.front("state", state);
+        it.look();
+        assert_eq!(it.own(), "4");
+        let setup = it.connected.unwrap();
+        assert_eq!((setup.page, setup.port), (GrantRef(8), Port(5)));
+        it.set_front(XenbusState::Connected);
+        assert!(it.connected.is_some());
+    }
+}
+
+#[test]
+fn a_guest_that_is_not_there_yet_is_waited_for_and_its_features_are_unread() {
+    let mut it = Fixture::new();
+    it.look();
+    assert!(it.device.is_unread());
+    it.front("state", "1");
+    it.look();
+    assert_eq!(it.own(), "2");
+    assert!(it.device.is_unread());
+    it.publish(8, 5);
+    it.set_front(XenbusState::Initialised);
+    assert!(!it.device.is_unread());
+    assert_eq!(it.own(), "4");
+}
+
+#[test]
+fn an_incomplete_directory_is_waited_for() {
+    let mut it = Fixture::published();
+    it.store.values.remove(&format!("{BACK}/frontend"));
+    it.look();
+    assert_eq!(it.own(), "1");
+    it.back("frontend", FRONT);
+    it.look();
+    assert_eq!(it.own(), "4");
+}
+
+#[test]
+fn a_page_that_cannot_be_mapped_is_tried_again_ever_less_often_with_one_line() {
+    let mut it = Fixture::published();
+    it.mappable = false;
+    it.look();
+    assert_eq!(it.own(), "2");
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        let deadline = it.device.deadline().expect("a retry");
+        waits.push(deadline - it.now);
+        it.wait(deadline - it.now);
+    }
+    assert_eq!(waits[0], RETRY);
+    assert_eq!(waits[9], LONGEST_RETRY);
+    assert_eq!(it.refusals(), 1);
+    it.mappable = true;
+    it.wait(LONGEST_RETRY);
+    assert!(it.connected.is_some());
+    assert_eq!(it.device.deadline(), None);
+}
+
+#[test]
+fn claims_that_make_no_sense_are_refused_and_page_ref_is_no_claim() {
+    for (key, value) in [("page-gref", "0"), ("page-gref", "-1"), ("event-channel", "0"), ("event-channel", "foo")] {
+        let mut it = Fixture::published();
+        it.front(key, value);
+        it.look();
+        it.look();
+        assert_eq!((it.own(), it.refusals()), ("2", 1), "{key}={value}");
+    }
+    let mut it = Fixture::published();
+    it.store.values.remove(&format!("{FRONT}/page-gref"));
+    it.look();
+    assert_eq!(it.connected, None);
+}
+
+#[test]
+fn what_is_asked_for_counts_until_the_frontend_is_connected_and_not_after() {
+    let mut it = Fixture::published();
+    it.back("feature-abs-pointer", "1");
+    it.look();
+    assert!(it.connected.unwrap().capabilities.relative);
+    // An older Linux asks when it has seen InitWait.
+    it.front("request-abs-pointer", "1");
+    it.set_front(XenbusState::Connected);
+    assert_eq!(it.connected.unwrap().capabilities.absolute, Some((800, 600)));
+    it.set_front(XenbusState::Connected);
+    let lines = it.log.len();
+    it.front("request-abs-pointer", "0");
+    it.look();
+    assert_eq!(it.log.len(), lines);
+}
+
+#[test]
+fn a_frontend_that_publishes_anew_is_connected_anew() {
+    let mut it = Fixture::published();
+    it.look();
+    it.set_front(XenbusState::Connected);
+    it.publish(9, 6);
+    it.set_front(XenbusState::Initialised);
+    assert_eq!(it.connected.unwrap().page, GrantRef(9));
+    it.set_front(XenbusState::Initialising);
+    assert_eq!((it.connected, it.own()), (None, "2"));
+    it.set_front(XenbusState::Initialised);
+    assert!(it.connected.is_some());
+}
+
+#[test]
+fn poweroff_and_rmmod_are_answered_as_they_want_it() {
+    let mut it = Fixture::published();
+    it.look();
+    it.set_front(XenbusState::Closing);
+    assert_eq!((it.connected, it.own()), (None, "5"));
+    it.set_front(XenbusState::Closed);
+    assert_eq!(it.own(), "6");
+    it.set_front(XenbusState::Initialised);
+    assert!(it.connected.is_some(), "a module that comes back");
+    it.set_front(XenbusState::Closing);
+    it.wait(CLOSING_PATIENCE);
+    assert_eq!(it.own(), "2");
+}
+
+#[test]
+fn a_device_of_a_predecessor_is_taken_over() {
+    let it = Fixture::published();
+    assert!(!it.device.is_unread(), "nobody has looked yet");
+    for (own, front) in [("4", "4"), ("2", "4"), ("4", "3"), ("6", "6"), ("6", "3")] {
+        let mut it = Fixture::published();
+        it.back("state", own);
+        it.front("state", front);
+        it.look();
+        if front == "6" {
+            // Linux goes on with its old page when it sees InitWait.
+            assert_eq!(it.own(), "2");
+            it.set_front(XenbusState::Connected);
+        }
+        assert!(it.connected.is_some(), "{own}/{front}");
+        assert!(!it.log.contains(&DeviceAction::WriteState(XenbusState::Closed)));
+    }
+}
+
+#[test]
+fn at_the_end_the_device_is_left_waiting_and_not_closed() {
+    let mut it = Fixture::published();
+    it.look();
+    let actions = it.device.retire();
+    it.carry_out(actions);
+    it.look();
+    assert_eq!((it.connected, it.own()), (None, "2"));
+}
+
+#[test]
+fn a_domain_that_dies_and_a_device_that_is_removed_are_let_go() {
+    let mut it = Fixture::published();
+    it.look();
+    let actions = it.device.domain_gone();
+    it.carry_out(actions);
+    assert_eq!((it.connected, it.own()), (None, "6"));
+    let mut it = Fixture::published();
+    it.look();
+    it.store.values.clear();
+    it.look();
+    assert_eq!(it.connected, None);
+    assert!(it.log.contains(&DeviceAction::Removed));
+    assert_eq!(it.own(), "none", "nothing is made anew");
+}
+
+#[test]
+fn the_toolstack_is_obeyed() {
+    let mut it = Fixture::published();
+    it.look();
+    it.back("online", "0");
+    it.look();
+    assert_eq!((it.connected, it.own()), (None, "6"));
+    it.look();
+    assert_eq!(it.own(), "6");
+}
+
+#[test]
+fn states_that_there_are_not_end_the_connection_and_no_more() {
+    for state in ["9", "-1", "foo", "", "7", "8", "0", "2"] {
+        let mut it = Fixture::published();
+        it.look();
+        it.front("state", state);
+        it.look();
+        assert_eq!(it.connected, None, "{state}");
+        it.set_front(XenbusState::Initialised);
+        assert!(it.connected.is_some(), "{state}");
+    }
+}
