@@ -12,6 +12,7 @@
 #![cfg(all(feature = "sim", feature = "compositor"))]
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -52,7 +53,8 @@ impl Compositor {
             .unwrap();
         let mut compositor = Self { process, directory };
         let end = now() + Duration::from_secs(30);
-        while !compositor.socket().exists() {
+        // It listens to guests before it listens to commands.
+        while UnixStream::connect(compositor.directory.path().join("control")).is_err() {
             assert!(now() < end, "the compositor does not start:\n{}", compositor.log());
             compositor.assert_alive("its start");
             wait(&[], Duration::from_millis(20)).unwrap();
