@@ -68,11 +68,6 @@ impl Desk {
         self.status().guests.into_iter().find(|guest| guest.name == name)
     }
 
-    pub(crate) fn fullscreen(&mut self, name: Option<&str>) {
-        let guest = name.map(|name| GuestSelector::Name(name.to_owned()));
-        assert_eq!(self.client.request(&Request::Fullscreen { guest }).unwrap(), Response::Done);
-    }
-
     /// Waits until a connector of the guest satisfies `until`.
     pub(crate) fn wait_connector(
         &mut self,
@@ -94,10 +89,6 @@ impl Desk {
     pub(crate) fn picture_of(&mut self, name: &str, connector: usize) -> Picture {
         let guest = GuestSelector::Name(name.to_owned());
         self.screenshot(ScreenshotTarget::Guest { guest, connector })
-    }
-
-    pub(crate) fn output_picture(&mut self) -> Picture {
-        self.screenshot(ScreenshotTarget::FirstOutput)
     }
 
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
@@ -134,7 +125,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
-pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(result) = ready() {
