@@ -7,6 +7,7 @@
 
 pub mod format;
 pub mod headless;
+pub mod input;
 pub mod kms;
 pub mod render;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use self::input::InputEvent;
 use crate::buffer::memory::BufferMemory;
 pub use crate::scene::element::OutputId;
 use crate::scene::element::{BufferId, Frame, Pixmap};
@@ -119,6 +121,8 @@ pub enum Event {
     },
     /// Nothing in the backend holds the buffer's memory any longer.
     BufferReleased(BufferId),
+    /// The user did something. None comes between [`Event::Paused`] and [`Event::Resumed`].
+    Input(InputEvent),
     /// The session was switched away: commits are skipped until it is back, and every evicted buffer is
     /// released at once.
     Paused,

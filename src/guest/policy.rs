@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::displif::limits::Limits;
+use crate::input;
 use crate::kbdif;
 use crate::scene::element::Color;
 
@@ -16,6 +17,8 @@ pub struct GuestPolicy {
     pub color: Color,
     /// Whether its first connector covers the output.
     pub fullscreen: bool,
+    /// What it gets of the input.
+    pub routing: input::Policy,
     /// What it may use.
     pub limits: Limits,
     /// What holds for its input devices.

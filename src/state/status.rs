@@ -2,7 +2,9 @@
 //! How things are, for `grantway msg status`.
 
 use crate::backend::OutputInfo;
-use crate::control::{ConnectorStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status, WindowStatus};
+use crate::control::{
+    ConnectorStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status, WindowStatus,
+};
 use crate::displif;
 use crate::guest::DeviceKey;
 use crate::guest::keyboards;
@@ -26,7 +28,25 @@ impl State {
             renderer: self.renderer.to_owned(),
             outputs: outputs.iter().map(|output| self.output_status(output)).collect(),
             guests: devices.map(|(key, entry)| self.guest_status(key, entry, &outputs)).collect(),
+            focus: self.focus_status(),
+            secure_attention: self.desk.seat.attention(),
         }
+    }
+
+    fn focus_status(&self) -> Option<FocusStatus> {
+        let seat = &self.desk.seat;
+        let focus = seat.focus()?;
+        let position = |entry: &Entry| entry.link()?.windows().position(|window| window == focus);
+        let mut devices = self.registry.devices_by_key();
+        devices.find_map(|(key, entry)| {
+            Some(FocusStatus {
+                domid: key.domid.0,
+                name: entry.name().to_owned(),
+                connector: position(entry)?,
+                keyboard: seat.marked() == Some(focus),
+                pointer_grabbed: seat.grabbed() == Some(focus),
+            })
+        })
     }
 
     fn output_status(&self, output: &OutputInfo) -> OutputStatus {

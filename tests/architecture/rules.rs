@@ -46,7 +46,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "input",
         may: &["scene::focus", "scene::element", "backend", "time"],
-        never: &["calloop", "Instant"],
+        never: &["calloop", "nix", "Instant", "std::fs", "std::net", "std::os"],
     },
     Rule {
         module: "guest",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What no scenario can tell (docs/lab.md), on the simulator, with the compositor and the guests in processes of
 //! their own: Linux's front driver never asks for an EDID, never sends `data_ofs`, and makes 0x0 buffers only of
-//! another driver's; and twenty boots of a guest would take the emulated machine half an hour.
+//! another driver's; and twenty boots of a guest would take the emulated machine half an hour. And what the user
+//! does, by `grantway msg input`, in [`input`].
 #![cfg(all(feature = "sim", feature = "compositor"))]
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 )]
 
 mod desk;
+mod input;
 
 use desk::{Desk, Picture};
 use grantway::sim::pattern::{self, Pattern};

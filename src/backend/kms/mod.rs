@@ -11,6 +11,7 @@ mod device;
 mod flight;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
+mod input;
 mod mode;
 mod output;
 mod pipeline;
@@ -31,6 +32,7 @@ pub use self::config::{
     BadOutputSetting, KmsConfig, KmsError, ModeRequest, OutputSetting, RendererChoice, SessionKind,
 };
 use self::device::{Device, OutputIds};
+use self::input::Inputs;
 use self::session::{Inbox, Notice, Session};
 use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
@@ -42,6 +44,8 @@ pub struct Kms {
     config: KmsConfig,
     devices: Vec<Device>,
     session: Session,
+    /// Keyboards, pointers and touch screens; `None` where they can't be had.
+    inputs: Option<Inputs>,
     inbox: Inbox,
     /// The guests' buffers, for devices that are plugged in later.
     buffers: BTreeMap<BufferId, (Rc<BufferMemory>, PixelLayout)>,
@@ -74,10 +78,14 @@ impl Kms {
         if let Err(error) = session::watch(&event_loop.handle()) {
             tracing::warn!(%error, "displays that are plugged in later will not be noticed: udev can't be heard");
         }
+        let inputs = Inputs::open(&session, &event_loop.handle());
+        let inputs =
+            inputs.inspect_err(|error| tracing::warn!(%error, "no guest gets input from this machine's devices"));
         let mut kms = Self {
             config,
             devices: Vec::new(),
             session,
+            inputs: inputs.ok(),
             inbox,
             buffers: BTreeMap::new(),
             last_buffer: 0,
@@ -140,6 +148,8 @@ impl Kms {
             Notice::Changed(id) => self.rescan(id, now),
             Notice::Removed(id) => self.removed(id),
             Notice::Paused(paused) => self.set_paused(paused, now),
+            Notice::Input(event) if !self.paused => self.events.push(Event::Input(event)),
+            Notice::Input(_) => {}
         }
     }
 
@@ -183,6 +193,9 @@ impl Kms {
             return;
         }
         self.paused = paused;
+        if let Some(inputs) = &mut self.inputs {
+            inputs.set_paused(paused);
+        }
         if paused {
             self.devices.iter_mut().for_each(Device::pause);
             self.events.push(Event::Paused);

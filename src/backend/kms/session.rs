@@ -22,6 +22,7 @@ use smithay::reexports::rustix::fs::OFlags;
 use smithay::reexports::udev::{Event as UdevEvent, EventType, MonitorBuilder};
 
 use super::config::{KmsError, SessionKind};
+use crate::backend::input::InputEvent;
 
 /// How long a start waits for its virtual terminal to come to the front.
 const ACTIVATION: Duration = Duration::from_secs(5);
@@ -42,6 +43,8 @@ pub(super) enum Notice {
     Changed(dev_t),
     /// A device is gone.
     Removed(dev_t),
+    /// The user did something.
+    Input(InputEvent),
     /// The session was switched away (`true`) or is back.
     Paused(bool),
 }
