@@ -96,3 +96,14 @@ pub enum TouchEvent {
     /// The device takes back that it was ever down.
     Cancel,
 }
+
+/// Which of a keyboard's lamps are lit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lamps {
+    /// Caps Lock.
+    pub caps: bool,
+    /// Num Lock.
+    pub num: bool,
+    /// Scroll Lock.
+    pub scroll: bool,
+}

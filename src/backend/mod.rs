@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use self::input::InputEvent;
+use self::input::{InputEvent, Lamps};
 use crate::buffer::memory::BufferMemory;
 pub use crate::scene::element::OutputId;
 use crate::scene::element::{BufferId, Frame, Pixmap};
@@ -159,6 +159,9 @@ pub trait Presentation {
     /// # Errors
     /// A sentence for the user: no such output, nothing shown yet, or the read-back failed.
     fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String>;
+
+    /// Lights the lamps of all keyboards, those that come later too.
+    fn set_lamps(&mut self, lamps: Lamps);
 
     /// Takes in what the kernel or the clock has for us. To be called when [`Presentation::poll_fd`] is
     /// readable and when [`Presentation::deadline`] has come.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::Owner;
+use crate::backend::input::Lamps;
 use crate::scene::focus::WindowId;
 
 const KEY_CAPSLOCK: u32 = 58;
@@ -33,6 +34,13 @@ impl Locks {
         for (on, key) in self.on.iter_mut().zip(Self::KEYS) {
             *on ^= key == code;
         }
+    }
+
+    /// How a keyboard shows them.
+    #[must_use]
+    pub const fn lamps(self) -> Lamps {
+        let [caps, num, scroll] = self.on;
+        Lamps { caps, num, scroll }
     }
 
     /// The keys that have to be tapped so that `self` becomes `wanted`.

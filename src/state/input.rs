@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::backend::input::{Axis, Fraction, InputDevice, InputEvent, InputKind, TouchEvent};
+use crate::backend::input::{Axis, Fraction, InputDevice, InputEvent, InputKind, Lamps, TouchEvent};
 use crate::control::{GuestSelector, InputAction, TouchPhase};
 use crate::guest::{Context, DeviceKey};
 use crate::input::{Command, Device, GuestEvent, Keymap, Outcome, Owner, PointerKind, Seat, Target, World};
@@ -25,6 +25,7 @@ pub(super) struct Desk {
     keymap: Option<Keymap>,
     owners: BTreeMap<DeviceKey, Owner>,
     last_owner: u64,
+    lamps: Lamps,
     /// What guests are to be told, in order.
     pending: Vec<(WindowId, Telling)>,
 }
@@ -37,7 +38,8 @@ enum Telling {
 
 impl Desk {
     pub(super) const fn new(seat: Seat, keymap: Option<Keymap>) -> Self {
-        Self { seat, keymap, owners: BTreeMap::new(), last_owner: 0, pending: Vec::new() }
+        let lamps = seat.lamps();
+        Self { seat, keymap, owners: BTreeMap::new(), last_owner: 0, lamps, pending: Vec::new() }
     }
 
     /// A device that connects anew is another owner.
@@ -95,6 +97,11 @@ impl State {
         let cursor = self.desk.seat.cursor().and_then(|place| self.on_output(place));
         self.scene.set_cursor(cursor);
         self.scene.set_focus(self.desk.seat.marked());
+        let lamps = self.desk.seat.lamps();
+        if self.desk.lamps != lamps {
+            self.desk.lamps = lamps;
+            self.presentation.set_lamps(lamps);
+        }
     }
 
     fn on_output(&self, (x, y): (i32, i32)) -> Option<(OutputId, i32, i32)> {

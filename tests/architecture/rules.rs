@@ -86,6 +86,7 @@ const UNSAFE: &[&str] = &[
     "backend::render::pixman",
     "backend::render::gles",
     "backend::kms::gpu",
+    "backend::kms::grab",
 ];
 
 fn lies_in(module: &str, parent: &str) -> bool {

@@ -119,6 +119,10 @@ impl Desk {
         }
     }
 
+    pub(crate) fn output_picture(&mut self) -> Picture {
+        self.screenshot(ScreenshotTarget::FirstOutput)
+    }
+
     /// Leaves the first output's picture where tests leave their files, for people to look at.
     pub(crate) fn keep_picture(&mut self, name: &str) -> Picture {
         let picture = self.take(ScreenshotTarget::FirstOutput);
@@ -158,7 +162,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
-fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(result) = ready() {

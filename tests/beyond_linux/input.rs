@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the user does, by `grantway msg input`, and what is to be seen of it.
 
-use grantway::control::{ConnectorStatus, InputAction, Response, WindowStatus};
+use grantway::control::{ConnectorStatus, InputAction, Response, TouchPhase, WindowStatus};
 use grantway::scene::decoration::RING_COLOR;
 
 use crate::desk::{Desk, Picture, Rgb, wait_for};
@@ -161,7 +161,124 @@ fn chord_without_answer(desk: &mut Desk) {
 fn no_ring_without_a_keyboard() {
     let (mut desk, _guests, web, _) = two_guests();
     let picture = desk.output_picture();
-    let left = u32::try_from(web.x).unwrap() - 5;
-    assert_ne!(picture.at(left, u32::try_from(web.y).unwrap() + 10), RING, "this guest has no input device");
+    assert_ne!(ring(&picture, &web), RING, "this guest has no input device");
+    desk.quit();
+}
+
+/// What lies where the ring would be.
+fn ring(picture: &Picture, window: &WindowStatus) -> Rgb {
+    picture.at(u32::try_from(window.x).unwrap() - 5, u32::try_from(window.y).unwrap() + 10)
+}
+
+fn text_lines(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+fn seen(report: &serde_json::Value) -> Vec<String> {
+    assert_eq!(report["error"], serde_json::Value::Null, "{report}");
+    assert_eq!(report["oops"], serde_json::Value::Null, "{report}");
+    report["input"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_the_user_does_is_what_the_right_guests_programs_see() {
+    let mut desk = Desk::new(&["--output", "1280x720@240"]);
+    let mut guests = Vec::new();
+    for (name, size) in [("web", "640x480"), ("map", "400x300")] {
+        let connector = format!("a:{size}");
+        guests.push(desk.guest(name, &["--connectors", &connector, "--keyboard", "--fps", "20", "--seconds", "12"]));
+        let ready = |guest: &grantway::control::GuestStatus| {
+            guest.connectors.iter().any(|connector| connector.events > 0)
+                && guest.inputs.iter().any(|input| input.takes.iter().any(|takes| takes == "keyboard"))
+        };
+        wait_for("the guest", || desk.find_guest(name).filter(ready));
+    }
+    let web = place(desk.wait_connector("web", 0, |_| true));
+    let map = place(desk.wait_connector("map", 0, |_| true));
+    assert!(desk.status().focus.is_some_and(|focus| focus.name == "web" && focus.keyboard));
+    wait_for("the ring", || (ring(&desk.output_picture(), &web) == RING).then_some(()));
+    desk.input(InputAction::Text("Hi".to_owned()));
+    for (x, y) in [(0, 0), (639, 0), (0, 479), (639, 479), (320, 240)] {
+        desk.input(InputAction::Pointer { x: web.x + x, y: web.y + y });
+    }
+    for code in [LEFT, LEFT + 1, LEFT + 2] {
+        tap(&mut desk, code);
+    }
+    for v120 in [120, -120, 60, 60] {
+        desk.input(InputAction::Wheel { v120 });
+    }
+    // Shift and a button are held while the focus moves.
+    for pressed in [true, false] {
+        desk.input(InputAction::Key { code: 42, pressed: Some(pressed) });
+        desk.input(InputAction::Key { code: LEFT, pressed: Some(pressed) });
+        if pressed {
+            chord(&mut desk, TAB);
+        }
+    }
+    tap(&mut desk, 30);
+    desk.keep_picture("focus.png");
+    desk.input(InputAction::Pointer { x: map.x + 5, y: map.y + 6 });
+    tap(&mut desk, LEFT);
+    assert_eq!(desk.input_to("web", InputAction::Key { code: 48, pressed: None }), Response::Done);
+    chord(&mut desk, ESC);
+    tap(&mut desk, 30);
+    tap(&mut desk, ESC);
+    for (contact, window) in [(0, &map), (1, &web)] {
+        let (x, y) = (window.x + 6, window.y + 7);
+        desk.input(InputAction::Touch { contact, phase: TouchPhase::Down, x, y });
+    }
+    for contact in [0, 1] {
+        desk.input(InputAction::Touch { contact, phase: TouchPhase::Up, x: 0, y: 0 });
+    }
+    let fingers = [
+        "touch ABS_MT_TRACKING_ID 0 1",
+        "touch ABS_MT_POSITION_X 0 6",
+        "touch ABS_MT_POSITION_Y 0 7",
+        "touch SYN_REPORT 0 0",
+        "touch ABS_MT_TRACKING_ID 0 -1",
+        "touch SYN_REPORT 0 0",
+    ];
+    let web_sees = [
+        "keyboard KEY 42 1",
+        "keyboard KEY 35 1",
+        "keyboard KEY 35 0",
+        "keyboard KEY 42 0",
+        "keyboard KEY 23 1",
+        "keyboard KEY 23 0",
+        "pointer ABS_X 0 0",
+        "pointer ABS_Y 0 0",
+        "pointer ABS_X 0 639",
+        "pointer ABS_X 0 0",
+        "pointer ABS_Y 0 479",
+        "pointer ABS_X 0 639",
+        "pointer ABS_X 0 320",
+        "pointer ABS_Y 0 240",
+        "pointer KEY 272 1",
+        "pointer KEY 272 0",
+        "pointer KEY 273 1",
+        "pointer KEY 273 0",
+        "pointer KEY 274 1",
+        "pointer KEY 274 0",
+        "pointer REL_WHEEL 0 -1",
+        "pointer REL_WHEEL 0 1",
+        "pointer REL_WHEEL 0 -1",
+        "keyboard KEY 42 1",
+        "pointer KEY 272 1",
+        "keyboard KEY 42 0",
+        "pointer KEY 272 0",
+        "keyboard KEY 48 1",
+        "keyboard KEY 48 0",
+    ];
+    let map_sees = [
+        "keyboard KEY 30 1",
+        "keyboard KEY 30 0",
+        "pointer ABS_X 0 5",
+        "pointer ABS_Y 0 6",
+        "pointer KEY 272 1",
+        "pointer KEY 272 0",
+    ];
+    let map_report = guests.pop().unwrap().report();
+    assert_eq!(seen(&map_report), text_lines(&[&map_sees[..], &fingers].concat()));
+    assert_eq!(seen(&guests.pop().unwrap().report()), text_lines(&[&web_sees[..], &fingers].concat()));
     desk.quit();
 }

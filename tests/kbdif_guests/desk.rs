@@ -51,6 +51,7 @@ fn policy() -> PolicyFor {
         label: name.to_owned(),
         color: Color { red: 1, green: 2, blue: 3 },
         fullscreen: false,
+        routing: grantway::input::Policy::default(),
         limits: Limits::default(),
         input: InputPolicy {
             label: name.to_owned(),

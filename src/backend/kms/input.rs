@@ -17,11 +17,12 @@ use smithay::backend::input::{
 use smithay::backend::libinput::LibinputInputBackend;
 use smithay::backend::session::libseat::LibSeatSession;
 use smithay::backend::session::{AsErrno, Session as _};
-use smithay::reexports::input::{Device, Libinput, LibinputInterface};
+use smithay::reexports::input::{Device, DeviceCapability, Led, Libinput, LibinputInterface};
 use smithay::reexports::rustix::fs::OFlags;
 
+use super::grab::grab;
 use super::session::{Inbox, Notice, Session};
-use crate::backend::input::{Axis, Fraction, InputDevice, InputEvent, InputKind, TouchEvent};
+use crate::backend::input::{Axis, Fraction, InputDevice, InputEvent, InputKind, Lamps, TouchEvent};
 
 /// xkb's key codes, which Smithay gives, are Linux's and this.
 const XKB_OFFSET: u32 = 8;
@@ -51,6 +52,7 @@ impl LibinputInterface for Opener {
                     .custom_flags((flags | OFlag::O_CLOEXEC).bits())
                     .open(path)
                     .map(OwnedFd::from)
+                    .inspect(|device| grab_or_warn(path, device))
                     .map_err(|error| -error.raw_os_error().unwrap_or(nix::libc::EIO))
             }
         }
@@ -68,10 +70,19 @@ impl LibinputInterface for Opener {
     }
 }
 
+fn grab_or_warn(path: &Path, device: &OwnedFd) {
+    if let Err(error) = grab(device) {
+        tracing::warn!(device = %path.display(), %error, "the kernel's console reads along: it can't be had alone");
+    }
+}
+
 /// The seat's input devices.
 #[derive(Debug)]
 pub(super) struct Inputs {
     context: Libinput,
+    /// Those with keys; libinput keeps one that is gone without effect.
+    keyboards: Vec<Device>,
+    lamps: Lamps,
 }
 
 impl Inputs {
@@ -88,10 +99,28 @@ impl Inputs {
         let mut names = Names::default();
         handle
             .insert_source(LibinputInputBackend::new(context.clone()), move |event, (), inbox| {
+                if let LibinputEvent::DeviceAdded { device } = &event
+                    && device.has_capability(DeviceCapability::Keyboard)
+                {
+                    inbox.push(Notice::Keyboard(device.clone()));
+                }
                 inbox.extend(names.translate(event).into_iter().map(Notice::Input));
             })
             .map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self { context })
+        Ok(Self { context, keyboards: Vec::new(), lamps: Lamps::default() })
+    }
+
+    /// A keyboard is there: its lamps are as those of the others.
+    pub(super) fn add_keyboard(&mut self, mut keyboard: Device) {
+        light(&mut keyboard, self.lamps);
+        self.keyboards.retain(|known| known.sysname() != keyboard.sysname());
+        self.keyboards.push(keyboard);
+    }
+
+    /// Lights the lamps of all keyboards.
+    pub(super) fn set_lamps(&mut self, lamps: Lamps) {
+        self.lamps = lamps;
+        self.keyboards.iter_mut().for_each(|keyboard| light(keyboard, lamps));
     }
 
     /// Gives the devices up, or takes them again; libinput reports them as removed and added.
@@ -102,6 +131,14 @@ impl Inputs {
             tracing::error!("the input devices can't be had again");
         }
     }
+}
+
+fn light(keyboard: &mut Device, lamps: Lamps) {
+    let mut lit = Led::empty();
+    lit.set(Led::CAPSLOCK, lamps.caps);
+    lit.set(Led::NUMLOCK, lamps.num);
+    lit.set(Led::SCROLLLOCK, lamps.scroll);
+    keyboard.led_update(lit);
 }
 
 /// Numbers for devices.

@@ -11,6 +11,8 @@ mod device;
 mod flight;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
+#[allow(unsafe_code, reason = "one system call")]
+mod grab;
 mod input;
 mod mode;
 mod output;
@@ -34,6 +36,7 @@ pub use self::config::{
 use self::device::{Device, OutputIds};
 use self::input::Inputs;
 use self::session::{Inbox, Notice, Session};
+use super::input::Lamps;
 use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, Frame, Pixmap};
@@ -150,6 +153,11 @@ impl Kms {
             Notice::Paused(paused) => self.set_paused(paused, now),
             Notice::Input(event) if !self.paused => self.events.push(Event::Input(event)),
             Notice::Input(_) => {}
+            Notice::Keyboard(keyboard) => {
+                if let Some(inputs) = &mut self.inputs {
+                    inputs.add_keyboard(keyboard);
+                }
+            }
         }
     }
 
@@ -274,6 +282,12 @@ impl Presentation for Kms {
     fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String> {
         let found = self.devices.iter_mut().find_map(|device| device.screenshot(output));
         found.unwrap_or_else(|| Err("there is no such output".to_owned()))
+    }
+
+    fn set_lamps(&mut self, lamps: Lamps) {
+        if let Some(inputs) = &mut self.inputs {
+            inputs.set_lamps(lamps);
+        }
     }
 
     fn dispatch(&mut self, now: Time) {

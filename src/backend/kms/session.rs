@@ -18,6 +18,7 @@ use smithay::backend::session::libseat::LibSeatSession;
 use smithay::backend::session::{AsErrno, Event as SessionEvent, Session as _};
 use smithay::backend::udev::{all_gpus, primary_gpu};
 use smithay::reexports::drm::control::crtc;
+use smithay::reexports::input::Device as InputHandle;
 use smithay::reexports::rustix::fs::OFlags;
 use smithay::reexports::udev::{Event as UdevEvent, EventType, MonitorBuilder};
 
@@ -45,6 +46,8 @@ pub(super) enum Notice {
     Removed(dev_t),
     /// The user did something.
     Input(InputEvent),
+    /// A keyboard appeared, with lamps that may have to be lit.
+    Keyboard(InputHandle),
     /// The session was switched away (`true`) or is back.
     Paused(bool),
 }

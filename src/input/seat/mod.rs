@@ -23,7 +23,7 @@ use super::view::{Locks, Views, is_button};
 use super::wheel::Wheel;
 use super::world::{Owner, PointerKind, World};
 use super::{Command, GuestEvent, Outcome};
-use crate::backend::input::{InputDevice, InputEvent, InputKind};
+use crate::backend::input::{InputDevice, InputEvent, InputKind, Lamps};
 use crate::scene::focus::WindowId;
 
 const KEY_ESC: u32 = 1;
@@ -130,6 +130,12 @@ impl Seat {
     #[must_use]
     pub const fn attention(&self) -> bool {
         self.attention
+    }
+
+    /// How the keyboards' lamps have to be.
+    #[must_use]
+    pub const fn lamps(&self) -> Lamps {
+        self.locks.lamps()
     }
 
     /// Whether guests are told anything.
