@@ -2,7 +2,7 @@
 //! The reserved chords: one key that no guest ever gets, held while another is pressed.
 //!
 //! Since the reserved key itself is never sent, nothing has to be held back until it is clear whether a chord
-//! comes, and no guest can see even a part of one (docs/decisions/0005-reserved-key.md).
+//! comes, and no guest can see even a part of one (docs/decisions/0006-reserved-key.md).
 
 /// What a chord does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
