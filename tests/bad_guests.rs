@@ -19,8 +19,10 @@ use std::time::Duration;
 use grantway::control::{Client, Request, Response, ScreenshotTarget};
 use grantway::displif::wire::SetConfig;
 use grantway::sim::display_front::{DisplayFront, Geometry};
-use grantway::sim::front::{Guest, now, wait};
+use grantway::sim::front::{FrontError, Guest, now, wait};
 use grantway::sim::hostile::{self, Case};
+use grantway::sim::keyboard_front::KeyboardFront;
+use grantway::xen::xenbus::XenbusState;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -263,6 +265,71 @@ fn buffers_destroyed_while_pictures_are_taken() {
     for (field, wanted) in [("flips", 100), ("events", 100), ("timeouts", 0), ("still_mapped", 0)] {
         assert_eq!(seen[field], wanted, "{field}: {seen}");
     }
+    compositor.stop();
+}
+
+/// One bad thing that a guest does with its input device.
+type Misuse = fn(&mut Guest, &mut KeyboardFront) -> Result<(), FrontError>;
+
+const MISUSES: [(&str, Misuse); 5] = [
+    ("indices of nonsense and a storm of notifies", |_, keyboard| {
+        for round in 0..2000_u32 {
+            if let Some(page) = keyboard.page() {
+                for offset in [0, 4, 8, 12] {
+                    page.store_u32(offset, round.wrapping_mul(0x9e37_79b9).rotate_left(offset.try_into().unwrap()))?;
+                }
+            }
+            keyboard.notify()?;
+        }
+        Ok(())
+    }),
+    ("states that flap", |guest, keyboard| {
+        let path = format!("{}/state", keyboard.directory());
+        for state in ["3", "4", "1", "5", "9", "-1", "foo", ""].into_iter().cycle().take(800) {
+            guest.store().write(&path, state)?;
+        }
+        Ok(())
+    }),
+    ("features that there are not", |guest, keyboard| {
+        let keys = [("request-raw-pointer", "4294967295"), ("request-multi-touch", "-1"), ("width", "0")];
+        for (key, value) in
+            keys.into_iter().chain([("page-gref", "4294967295"), ("event-channel", "0"), ("state", "3")])
+        {
+            guest.store().write(&format!("{}/{key}", keyboard.directory()), value)?;
+        }
+        Ok(())
+    }),
+    ("its directory removed", |guest, keyboard| guest.store().remove(keyboard.directory())),
+    ("a page revoked while it is mapped", |guest, keyboard| {
+        keyboard.revoke_page(guest);
+        keyboard.set_state(guest, XenbusState::Initialising)
+    }),
+];
+
+#[test]
+fn input_devices_that_are_misused_trouble_nobody_else() {
+    let mut compositor = Compositor::start();
+    let socket = compositor.socket();
+    let arguments = ["--name", "good", "--connectors", "conn-a:160x120", "--fps", "60", "--flips", "120", "--keyboard"];
+    let good = good_guest(&socket, &arguments);
+    let before = compositor.descriptors();
+    for (what, misuse) in MISUSES {
+        let devices = ["vkb:backend-type=linux,backend=0", "backend=0,be-alloc=0,connectors=conn-a:64x48"];
+        let mut guest = Guest::start(&socket, "bad", &devices, 1024).unwrap();
+        let mut keyboard = KeyboardFront::connect(&mut guest, 0, Duration::from_secs(20)).unwrap();
+        misuse(&mut guest, &mut keyboard).unwrap_or_else(|error| panic!("{what}: {error}"));
+        wait(&[], Duration::from_millis(200)).unwrap();
+        compositor.assert_alive(what);
+    }
+    let seen = report(good);
+    for (field, wanted) in [("flips", 120), ("events", 120), ("flip_errors", 0), ("flip_timeouts", 0)] {
+        assert_eq!(seen[field], wanted, "{field}: {seen}");
+    }
+    assert_eq!(seen["oops"], serde_json::Value::Null);
+    let after = settled(&compositor, before);
+    assert!(after <= before, "descriptors: {before} before, {after} after\n{}", compositor.log());
+    let lines = compositor.log().lines().filter(|line| line.contains("WARN")).count();
+    assert!(lines < 60, "{lines} warnings:\n{}", compositor.log());
     compositor.stop();
 }
 

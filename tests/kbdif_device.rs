@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The handshake of an input device, as Linux's frontend, libxl and dying domains lead it.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail"
+)]
 
 use std::time::Duration;
 
@@ -238,6 +246,8 @@ fn poweroff_and_rmmod_are_answered_as_they_want_it() {
 
 #[test]
 fn a_device_of_a_predecessor_is_taken_over() {
+    let it = Fixture::published();
+    assert!(!it.device.is_unread(), "nobody has looked yet");
     for (own, front) in [("4", "4"), ("2", "4"), ("4", "3"), ("6", "6"), ("6", "3")] {
         let mut it = Fixture::published();
         it.back("state", own);

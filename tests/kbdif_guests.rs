@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Input from the registry to guests on the simulator, and guests that make trouble.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail"
+)]
 #![cfg(all(feature = "sim", feature = "compositor"))]
 
 #[path = "kbdif_guests/desk.rs"]

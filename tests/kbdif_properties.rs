@@ -2,7 +2,15 @@
 //! For any sequence of input, focus changes, full pages, garbage, deaths and new connections: what each guest sees
 //! ends with nothing pressed that the user does not hold, nothing crashes it, and what waits is bounded.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail"
+)]
 #![cfg(feature = "sim")]
 
 mod kbdif_common;

@@ -104,6 +104,8 @@ pub struct Device {
     features: Features,
     frontend: Option<String>,
     frontend_state: Option<XenbusState>,
+    /// The frontend's state has been looked at.
+    looked: bool,
     phase: Phase,
     domain_gone: bool,
     last_refusal: Option<String>,
@@ -134,6 +136,7 @@ impl Device {
             features: Features::default(),
             frontend: None,
             frontend_state: None,
+            looked: false,
             phase: Phase::New,
             domain_gone: false,
             last_refusal: None,
@@ -157,7 +160,8 @@ impl Device {
     /// Whether the guest has not looked at the features yet. Linux reads them once, when it finds the device.
     #[must_use]
     pub fn is_unread(&self) -> bool {
-        matches!(self.frontend_state, None | Some(XenbusState::Unknown | XenbusState::Initialising))
+        self.looked
+            && matches!(self.frontend_state, None | Some(XenbusState::Unknown | XenbusState::Initialising))
             && matches!(self.phase, Phase::New | Phase::InitWait)
     }
 
@@ -306,6 +310,7 @@ impl Device {
         // A value that is no state counts as Unknown: there, but of no use.
         let frontend = snapshot.value(&path).map(|value| XenbusState::parse(value).unwrap_or(XenbusState::Unknown));
         self.frontend_state = frontend;
+        self.looked = true;
         let offline = snapshot.value(&format!("{}/online", self.backend)) == Some("0");
         let leave = self.domain_gone || offline || (own == XenbusState::Closing && frontend.is_none());
         self.step(&View { snapshot, now, own, frontend, leave }, &mut out);
@@ -337,6 +342,7 @@ impl Device {
         self.phase = Phase::New;
         self.frontend = None;
         self.frontend_state = None;
+        self.looked = false;
         // Whatever comes back under this path is another device, perhaps of another domain of the same number.
         self.domain_gone = false;
     }

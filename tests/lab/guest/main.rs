@@ -13,6 +13,9 @@ mod card;
 // The kernel's calls: structures with addresses in them.
 #[allow(unsafe_code, clippy::as_conversions)]
 mod drm;
+// The kernel's calls again.
+#[allow(unsafe_code)]
+mod evdev;
 mod flips;
 mod pattern;
 mod power;
@@ -35,6 +38,7 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest flip-on            the same without an end
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
+       lab-guest input              the input devices, and every event, on real Xen
        lab-guest power COUNT        the screen off and on by DPMS, flips in between
        lab-guest simulate NAME CONNECTORS FOLDER SOCKET INIT...   a guest on the simulator";
 
@@ -61,6 +65,12 @@ fn main() -> ExitCode {
 }
 
 fn run_on_the_kernels(words: &[&str]) -> Result<()> {
+    if words == ["input"] {
+        return evdev::watch(&mut |line| {
+            println!("lab: {line}");
+            Ok(())
+        });
+    }
     run(&mut DrmCard::open("/dev/dri/card0")?, words, &mut |line| {
         println!("lab: {line}");
         Ok(())
