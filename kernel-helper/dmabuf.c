@@ -241,7 +241,7 @@ static void xzc_release(struct dma_buf *dmabuf)
 	struct xzc_buf *buf = dmabuf->priv;
 
 	if (buf->kind == XZC_ALLOCATED)
-		xzc_dmabuf_gone(buf);
+		xzc_let_go(buf);
 	else
 		xzc_buf_unmap_later(buf);
 }

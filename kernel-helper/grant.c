@@ -26,6 +26,9 @@
 #define XZC_FIRST_PAUSE_MS 2u
 #define XZC_MOST_DOUBLINGS 8u
 
+/* So many buffers are ended at the same time: an exporter may take long to let go. */
+#define XZC_WORKERS 4
+
 /* Not the one that unmaps: a guest that never lets go shall not keep others waiting. */
 static struct workqueue_struct *xzc_grant_workqueue;
 
@@ -108,10 +111,10 @@ void xzc_end_access(struct xzc_buf *buf)
 }
 
 /**
- * xzc_dmabuf_gone() - our dma-buf's last reference is gone
- * @buf: allocated by us
+ * xzc_let_go() - neither a dma-buf of ours nor the ioctl that made it needs the buffer
+ * @buf: of our pages; given away
  */
-void xzc_dmabuf_gone(struct xzc_buf *buf)
+void xzc_let_go(struct xzc_buf *buf)
 {
 	struct xzc_file *file = buf->file;
 
@@ -147,7 +150,6 @@ void xzc_abandon(struct xzc_buf *buf)
 void xzc_grant_own(struct xzc_buf *buf)
 {
 	INIT_DELAYED_WORK(&buf->work, xzc_grant_work);
-	buf->gone = buf->kind == XZC_IMPORTED;
 	__module_get(THIS_MODULE);
 }
 
@@ -189,7 +191,8 @@ int xzc_grant_pages(struct xzc_buf *buf, u32 __user *refs)
  */
 int xzc_grant_init(void)
 {
-	xzc_grant_workqueue = alloc_workqueue(KBUILD_MODNAME "-grants", WQ_UNBOUND, 1);
+	xzc_grant_workqueue = alloc_workqueue(KBUILD_MODNAME "-grants", WQ_UNBOUND,
+					      XZC_WORKERS);
 	return xzc_grant_workqueue ? 0 : -ENOMEM;
 }
 

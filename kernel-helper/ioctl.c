@@ -179,6 +179,8 @@ static long xzc_ioctl_imp_to_refs(struct xzc_file *file,
 		ret = xzc_tell(buf, &op.handle, arg, &op, sizeof(op));
 	if (ret)
 		xzc_abandon(buf);
+	else
+		xzc_let_go(buf);
 	return ret;
 }
 

@@ -94,7 +94,7 @@ enum xzc_kind {
  * @waiting: pages it maps although access has ended; under that lock too
  * @granted: references in @refs; changed by one thread at a time
  * @ending: access has ended; under xzc_file.lock
- * @gone: no dma-buf of ours is left; under xzc_file.lock
+ * @gone: neither a dma-buf of ours nor an ioctl needs it; under xzc_file.lock
  * @vaddr: address of contiguous pages, NULL for others
  * @dma: machine address of contiguous pages
  * @dmabuf: the dma-buf that was imported
@@ -184,7 +184,7 @@ void xzc_grant_exit(void);
 void xzc_grant_own(struct xzc_buf *buf);
 int xzc_grant_pages(struct xzc_buf *buf, u32 __user *refs);
 void xzc_end_access(struct xzc_buf *buf);
-void xzc_dmabuf_gone(struct xzc_buf *buf);
+void xzc_let_go(struct xzc_buf *buf);
 void xzc_abandon(struct xzc_buf *buf);
 
 /* alloc.c */

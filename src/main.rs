@@ -39,11 +39,13 @@ fn probe() -> Vec<Probe> {
     probes
 }
 
-/// Only the helper can be done without: then pixels are copied.
+/// Only the helper, and what needs it, can be done without: then pixels may be copied.
 fn weigh(probe: sys::Probe) -> Probe {
     match (probe.state, probe.name) {
         (sys::ProbeState::Ok, name) => Probe::good(name, probe.detail),
-        (_, name @ "kernel helper") => Probe::warning(name, probe.detail, probe.advice),
+        (_, name @ ("kernel helper" | sys::PROVIDER_PROBE | sys::ALLOCATION_PROBE)) => {
+            Probe::warning(name, probe.detail, probe.advice)
+        }
         (_, name) => Probe::bad(name, probe.detail, probe.advice),
     }
 }

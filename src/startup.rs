@@ -167,6 +167,7 @@ fn policy(config: Config) -> PolicyFor {
             color: Color { red: color.red, green: color.green, blue: color.blue },
             fullscreen: config.fullscreen_for(name),
             routing: routing(&config.guest_config(name)),
+            be_alloc: config.be_alloc_for(name),
             limits: limits(&config.limits_for(name)),
             input: input_policy(&config, name),
         }
@@ -244,6 +245,7 @@ fn limits(config: &LimitsConfig) -> Limits {
         framebuffers_per_connector: count(config.framebuffers_per_connector),
         total_bytes: u64::from(config.mapped_mib).saturating_mul(1 << 20),
         total_grants: count(config.mapped_grants),
+        allocated_bytes: u64::from(config.allocated_mib).saturating_mul(1 << 20),
         flips_per_second: config.flips_per_second,
         requests_per_second: config.requests_per_second,
         bad_requests_warning: config.bad_requests_warn,

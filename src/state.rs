@@ -10,6 +10,7 @@ use bitflags::bitflags;
 use crate::backend::{Event, OutputId, OutputInfo, Presentation};
 use crate::control::{Request, Response, Server};
 use crate::frame::pacing::Pacing;
+use crate::guest::accounts::Accounts;
 use crate::guest::policy::PolicyFor;
 use crate::guest::registry::Registry;
 use crate::guest::{Context, FlipToken};
@@ -89,6 +90,7 @@ pub struct State {
     desk: Desk,
     /// The user wants the session to end.
     terminate: bool,
+    accounts: Accounts,
     control: Server,
     flips: Vec<(WindowId, FlipToken)>,
     lost: Option<String>,
@@ -107,6 +109,7 @@ macro_rules! context {
             grants: &mut *$state.platform.grants,
             channels: &mut *$state.platform.event_channels,
             presentation: &mut *$state.presentation,
+            accounts: &mut $state.accounts,
             scene: &mut $state.scene,
             flips: &mut $state.flips,
             now: $now,
@@ -136,6 +139,7 @@ impl State {
             registry,
             desk: Desk::new(parts.seat, parts.keymap),
             terminate: false,
+            accounts: Accounts::default(),
             control: parts.control,
             flips: Vec::new(),
             lost: None,

@@ -36,10 +36,13 @@ impl Compositor {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
+        fs::write(at("config"), "[guest.bad]\nbe-alloc = true\n").unwrap();
         let log = fs::File::create(at("log")).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_grantway"))
             .arg("--platform")
             .arg(format!("sim:{}", at("xen").display()))
+            .arg("--config")
+            .arg(at("config"))
             .args(["--backend", "headless", "--renderer", "pixman", "--output", "1024x768", "--socket"])
             .arg(at("control"))
             .stdin(Stdio::null())
@@ -183,6 +186,11 @@ fn flips() {
 #[test]
 fn edids() {
     against("edid/");
+}
+
+#[test]
+fn allocations() {
+    against("alloc/");
 }
 
 #[test]

@@ -185,14 +185,27 @@ fn a_device_comes_up() {
     lab.publish("3");
     lab.look();
     assert_eq!(lab.written, ["2", "4"]);
-    let Some(DeviceAction::Connect { version, connectors }) = &lab.last_connect else { panic!() };
-    assert_eq!((*version, connectors.len()), (Version::V1, 2));
+    let Some(DeviceAction::Connect { version, connectors, be_alloc }) = &lab.last_connect else { panic!() };
+    assert_eq!((*version, connectors.len(), *be_alloc), (Version::V1, 2, false));
     assert_eq!((connectors[1].index, connectors[1].width, connectors[1].height), (1, 640, 480));
     assert_eq!((connectors[1].unique_id.as_str(), connectors[1].events.page.0), ("conn-b", 202));
     lab.front("state", "4");
     lab.look();
     lab.look();
     assert_eq!((lab.written.len(), lab.told.len()), (2, 0), "nothing more to do");
+}
+
+#[test]
+fn only_a_1_asks_for_memory_of_ours() {
+    for (value, wanted) in [("1", true), ("0", false), ("", false), ("yes", false), ("11", false)] {
+        let mut lab = Lab::fresh();
+        lab.front("be-alloc", value);
+        lab.look();
+        lab.publish("3");
+        lab.look();
+        let Some(DeviceAction::Connect { be_alloc, .. }) = &lab.last_connect else { panic!("{value:?}") };
+        assert_eq!(*be_alloc, wanted, "{value:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use displif_common::{DATA, Fixture, NV12, RG16, XR24};
 use grantway::displif::limits::Limits;
 use grantway::displif::session::Progress;
 use grantway::displif::wire::{AttachFramebuffer, CreateBuffer, Operation, SetConfig, Version};
-use grantway::displif::{Action, BufferSerial};
+use grantway::displif::{Action, Allocation, BufferSerial, Usage};
 use grantway::xen::ring::REQ_PROD;
 use grantway::xen::{GrantRef, PAGE_SIZE, event_page};
 
@@ -295,6 +295,110 @@ fn memory_is_limited() {
     it.freed(BufferSerial(2));
     assert_eq!(it.pop(0).map(|response| response.status), Some(0));
     assert_eq!(it.create(9, 16, 16, 32), 0);
+}
+
+fn allocating(limits: Limits) -> Fixture {
+    Fixture::allocating(&[(800, 600)], Version::V2, limits, Allocation::On)
+}
+
+#[test]
+fn a_wish_for_our_memory_counts_only_where_it_is_allowed() {
+    // The flag with a directory that is full: a guest's own buffer.
+    for allocation in [Allocation::Off, Allocation::Refused("be-alloc=0".into())] {
+        let mut it = Fixture::allocating(&[(800, 600)], Version::V1, Limits::default(), allocation.clone());
+        for (cookie, flags) in [(1, 1), (2, 0x3432_5241), (3, u32::MAX)] {
+            let create = CreateBuffer { flags, ..it.creation(cookie, 64, 64, 32, 64 * 64 * 4) };
+            assert_eq!(it.ask(0, &Operation::CreateBuffer(create)), Some(0), "{flags:#x}");
+        }
+        assert_eq!((it.host.imported.len(), it.host.allocated.len()), (3, 0));
+        // One that is empty names no page; a guest that was configured for it is told more.
+        let status = it.create_ours(4, 64, 64);
+        let told = it.session.status().last_refusal.unwrap();
+        match allocation {
+            Allocation::Refused(_) => {
+                assert_eq!((status, told.ends_with("our memory: be-alloc=0")), (EOPNOTSUPP, true))
+            }
+            _ => assert_eq!((status, told.ends_with("grant reference 0")), (EINVAL, true), "{told}"),
+        }
+        assert!(it.host.allocated.is_empty());
+    }
+    // Where it is allowed, a request without the flag still brings the guest's own pages.
+    let mut it = allocating(Limits::default());
+    assert_eq!(it.create(1, 64, 64, 32), 0);
+    assert_eq!(it.create_ours(2, 800, 600), 0);
+    assert_eq!(it.host.imported.len(), 1);
+    let (pages, directory) = it.host.allocated.values().next().unwrap();
+    assert_eq!((*pages, directory.len()), (469, 1));
+}
+
+#[test]
+fn our_memory_that_makes_no_sense() {
+    let mut it = allocating(Limits::default());
+    let good = CreateBuffer { flags: 1, ..it.creation(9, 64, 64, 32, 64 * 64 * 4) };
+    let long = it.host.directory(1024);
+    let cases = [
+        (CreateBuffer { size: 0, ..good }, EINVAL),
+        (CreateBuffer { size: 4096, ..good }, EINVAL),
+        (CreateBuffer { size: u32::MAX, ..good }, ENOMEM),
+        (CreateBuffer { size: (64 << 20) + 1, ..good }, ENOMEM),
+        (CreateBuffer { cookie: 0, ..good }, EINVAL),
+        (CreateBuffer { width: 8193, ..good }, EINVAL),
+        (CreateBuffer { directory: GrantRef(0), ..good }, EINVAL),
+        (CreateBuffer { directory: GrantRef(u32::MAX), ..good }, EFAULT),
+        (CreateBuffer { directory: long, ..good }, EINVAL),
+        (CreateBuffer { size: 4096 * 1024, ..good }, EINVAL),
+    ];
+    for (create, status) in cases {
+        assert_eq!(it.ask(0, &Operation::CreateBuffer(create)), Some(status), "{create:?}");
+    }
+    it.host.revoked.insert(good.directory);
+    assert_eq!(it.ask(0, &Operation::CreateBuffer(good)), Some(EFAULT), "a directory that can't be written");
+    assert!(it.host.allocated.is_empty());
+    it.host.revoked.clear();
+    assert_eq!(it.ask(0, &Operation::CreateBuffer(good)), Some(0));
+    assert_eq!(it.ask(0, &Operation::CreateBuffer(good)), Some(EEXIST));
+}
+
+#[test]
+fn our_memory_is_limited_for_the_guest_and_not_for_a_connection() {
+    let limits = || Limits { allocated_bytes: 4 << 20, request_burst: 100_000, ..Limits::default() };
+    let mut it = allocating(limits());
+    let statuses: Vec<_> = (1..=10_000).map(|cookie| it.create_ours(cookie, 512, 512)).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 0).count(), 4);
+    assert!(statuses[4..].iter().all(|status| *status == ENOMEM));
+    assert_eq!(it.host.allocated.len(), 4);
+    // What the guest has beside this connection counts.
+    let mut it = allocating(limits());
+    it.host.elsewhere = Usage { buffers: 1, pages: 1024, allocated: 1024, overdue: 0 };
+    assert_eq!(it.create_ours(1, 16, 16), ENOMEM);
+    it.host.elsewhere = Usage { buffers: 1, pages: 65_535, allocated: 0, overdue: 0 };
+    assert_eq!(it.create_ours(1, 64, 64), ENOMEM);
+    assert_eq!(it.create(1, 64, 64, 32), ENOMEM);
+    it.host.elsewhere = Usage { buffers: 128, ..Usage::default() };
+    assert_eq!(it.create_ours(1, 16, 16), ENOSPC);
+    assert_eq!(it.create(1, 16, 16, 32), ENOSPC);
+    // And what it should have unmapped by now stops everything of this kind, but nothing else.
+    it.host.elsewhere = Usage { buffers: 1, pages: 1, allocated: 1, overdue: 1 };
+    assert_eq!(it.create_ours(1, 16, 16), EBUSY);
+    assert_eq!(it.create(1, 16, 16, 32), 0);
+    it.host.elsewhere = Usage::default();
+    assert_eq!(it.create_ours(2, 16, 16), 0);
+}
+
+#[test]
+fn our_memory_that_the_guest_keeps_is_answered_for_at_the_deadline() {
+    let mut it = allocating(Limits::default());
+    assert_eq!(it.create_ours(1, 64, 64), 0);
+    assert_eq!(it.ask(0, &Operation::DestroyBuffer(1)), None);
+    assert_eq!(it.take_actions(), [Action::RetireBuffer(BufferSerial(1))]);
+    it.advance(Duration::from_secs(3));
+    assert_eq!(it.pop(0).map(|response| response.status), Some(-110));
+    assert_eq!(it.create_ours(1, 64, 64), EEXIST, "still there");
+    it.freed(BufferSerial(1));
+    assert_eq!(it.create_ours(1, 64, 64), 0);
+    it.session.close();
+    it.collect();
+    assert_eq!(it.take_actions(), [Action::RetireBuffer(BufferSerial(2))]);
 }
 
 #[test]

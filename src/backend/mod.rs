@@ -11,7 +11,7 @@ pub mod input;
 pub mod kms;
 pub mod render;
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ pub struct Imported {
     pub reason: String,
 }
 
-/// Why a buffer can't be shown, in words for the user.
+/// Why a buffer can't be shown, or can't be had, in words for the user.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct ImportRefused(pub String);
@@ -143,6 +143,13 @@ pub trait Presentation {
     /// # Errors
     /// [`ImportRefused`], when no path takes it.
     fn import(&mut self, memory: Rc<BufferMemory>, layout: PixelLayout) -> Result<Imported, ImportRefused>;
+
+    /// Takes zeroed memory of `bytes` bytes (a multiple of the page size) from a display's driver, to be scanned out
+    /// or drawn from. It lives as long as the dma-buf.
+    ///
+    /// # Errors
+    /// [`ImportRefused`], when no display has memory to give.
+    fn allocate(&mut self, bytes: usize) -> Result<OwnedFd, ImportRefused>;
 
     /// Lets go of a buffer: it is in no later frame. [`Event::BufferReleased`] follows within two frames,
     /// also when nothing is drawn any more, and at once when paused.

@@ -133,6 +133,8 @@ pub struct GuestConfig {
     pub pointer: PointerPolicy,
     /// Whose cursor is seen over it.
     pub cursor: CursorPolicy,
+    /// Whether the guest's buffers may be made of our memory, where its device is configured for it.
+    pub be_alloc: bool,
     /// Limits that differ from `[limits]`.
     pub limits: LimitsOverride,
     /// Its input devices.
@@ -269,6 +271,12 @@ impl Config {
     #[must_use]
     pub fn vkb_for(&self, guest: &str) -> VkbConfig {
         self.guest.get(guest).map(|own| own.vkb.clone()).unwrap_or_default()
+    }
+
+    /// Whether buffers of the guest of that name may be made of our memory.
+    #[must_use]
+    pub fn be_alloc_for(&self, guest: &str) -> bool {
+        self.guest.get(guest).is_some_and(|own| own.be_alloc)
     }
 
     fn check(&self) -> Result<(), Problem> {

@@ -22,7 +22,8 @@ pub use protocol::{
 };
 pub use server::{Access, BindError, ConnectionId, Server};
 pub use status::{
-    ConnectorStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status, WindowStatus,
+    ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status,
+    WindowStatus,
 };
 pub use table::render;
 

@@ -18,6 +18,9 @@ pub struct Status {
     pub outputs: Vec<OutputStatus>,
     /// All guests that have a display device.
     pub guests: Vec<GuestStatus>,
+    /// Domains without a display device that still map memory of ours.
+    #[serde(default)]
+    pub departed: Vec<DepartedStatus>,
     /// The window with the focus; `None` when there is none.
     pub focus: Option<FocusStatus>,
     /// Whether the secure attention picture is shown, and nobody gets input.
@@ -37,6 +40,15 @@ pub struct FocusStatus {
     pub keyboard: bool,
     /// Whether the pointer is locked to it, or kept within it.
     pub pointer_grabbed: bool,
+}
+
+/// A domain that is gone, or has no display any more, and still maps memory of ours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DepartedStatus {
+    /// The domain's number.
+    pub domid: u16,
+    /// Pages that wait for it.
+    pub pages_waiting: u32,
 }
 
 /// One output.
@@ -77,6 +89,12 @@ pub struct GuestStatus {
     pub mib_held: f64,
     /// Destroyed buffers whose release the kernel has not reported yet.
     pub frees_pending: u32,
+    /// MiB of our memory that its buffers are made of, or were and that it still maps.
+    #[serde(default)]
+    pub mib_allocated: f64,
+    /// Pages of our memory that wait for the guest to unmap them.
+    #[serde(default)]
+    pub pages_waiting: u32,
     /// Requests that were answered with an error.
     pub requests_refused: u64,
     /// Why the last of them was refused.

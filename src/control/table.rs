@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::{ConnectorStatus, GuestStatus, InputStatus, OutputStatus, Status};
+use super::{ConnectorStatus, DepartedStatus, GuestStatus, InputStatus, OutputStatus, Status};
 
 /// The status as lines of text, each with its line end.
 #[must_use]
@@ -18,6 +18,7 @@ pub fn render(status: &Status) -> String {
     text.push('\n');
     if status.guests.is_empty() {
         text.push_str("no guest has a display device\n");
+        text.push_str(&departed(&status.departed));
         return text;
     }
     text.push_str(&connectors(&status.guests));
@@ -28,8 +29,21 @@ pub fn render(status: &Status) -> String {
         text.push_str(&inputs(&status.guests));
     }
     text.push_str(&notes(&status.guests));
+    text.push_str(&departed(&status.departed));
     text.push_str(&focus(status));
     text
+}
+
+/// Domains that keep memory of ours without having a display.
+fn departed(departed: &[DepartedStatus]) -> String {
+    let mut text = String::new();
+    for domain in departed {
+        line(
+            &mut text,
+            &format!("dom {}, gone: {} pages of our memory wait for it", domain.domid, domain.pages_waiting),
+        );
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 /// Who has the focus, in a line of its own.
@@ -179,6 +193,14 @@ fn notes(guests: &[GuestStatus]) -> String {
                 let (name, device) = (printable(&guest.name), input.device);
                 line(&mut text, &format!("{name}: input {device}: {}", printable(complaint)));
             }
+        }
+        if guest.mib_allocated > 0.0 {
+            let waiting = match guest.pages_waiting {
+                0 => String::new(),
+                pages => format!("; {pages} pages wait for it to let go"),
+            };
+            let name = printable(&guest.name);
+            line(&mut text, &format!("{name}: {:.2} MiB in our memory{waiting}", guest.mib_allocated));
         }
         if let Some(refusal) = &guest.last_refusal {
             line(&mut text, &format!("{}: last refused: {}", printable(&guest.name), printable(refusal)));

@@ -97,7 +97,23 @@ fn sample() -> Status {
             pointer_grabbed: false,
         }),
         secure_attention: false,
+        departed: Vec::new(),
     }
+}
+
+#[test]
+fn memory_of_ours_and_who_keeps_it_is_told() {
+    let mut status = sample();
+    assert!(!render(&status).contains("our memory"));
+    status.guests[0].mib_allocated = 3.66;
+    assert!(render(&status).contains("\nweb: 3.66 MiB in our memory\n"), "{}", render(&status));
+    status.guests[0].pages_waiting = 469;
+    status.departed = vec![DepartedStatus { domid: 9, pages_waiting: 12 }];
+    let text = render(&status);
+    assert!(text.contains("\nweb: 3.66 MiB in our memory; 469 pages wait for it to let go\n"), "{text}");
+    assert!(text.ends_with("\ndom 9, gone: 12 pages of our memory wait for it\n"), "{text}");
+    status.guests.clear();
+    assert!(render(&status).contains("dom 9, gone"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::formats::{bits_per_pixel, tight_pitch};
 use super::limits::Limits;
 use super::page_directory::pages_for;
 use super::wire::{AttachFramebuffer, CreateBuffer, Errno, RequestId, Version};
-use super::{BufferSerial, FramebufferLayout, FramebufferSerial};
+use super::{BufferSerial, FramebufferLayout, FramebufferSerial, Usage};
 
 /// The geometry that a buffer was created with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,11 +159,13 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    /// Checks a new buffer against the cookies and the limits of all buffers together.
+    /// Checks a new buffer against the cookies, and against the limits of all buffers together: the device's, and
+    /// with `usage` the guest's.
     pub(super) fn check_room(
         &self,
         cookie: u64,
         pages: usize,
+        usage: &Usage,
         connectors: usize,
         limits: &Limits,
     ) -> Result<(), Refusal> {
@@ -181,13 +183,32 @@ impl Buffers {
         if self.by_cookie.len() >= most {
             return Err(Refusal::limit(Errno::NoSpace, format!("there are {most} buffers already")));
         }
-        let grants = self.grants.saturating_add(pages);
+        let of_all = limits.buffers_per_connector.saturating_mul(limits.connectors);
+        if usage.buffers >= of_all {
+            let why = format!("all devices of the guest together have {of_all} buffers already");
+            return Err(Refusal::limit(Errno::NoSpace, why));
+        }
+        let grants = usage.pages.saturating_add(pages);
         if grants > limits.total_grants {
             let why = format!("it would make {grants} grants, the limit is {}", limits.total_grants);
             return Err(Refusal::limit(Errno::NoMemory, why));
         }
         if bytes_of(grants) > limits.total_bytes {
             let why = format!("it would make {} bytes, the limit is {}", bytes_of(grants), limits.total_bytes);
+            return Err(Refusal::limit(Errno::NoMemory, why));
+        }
+        Ok(())
+    }
+
+    /// Checks a new buffer of our memory against what the guest has of it.
+    pub(super) fn check_allocation(pages: usize, usage: &Usage, limits: &Limits) -> Result<(), Refusal> {
+        if usage.overdue > 0 {
+            let why = format!("{} pages of our memory are destroyed, and the guest still maps them", usage.overdue);
+            return Err(Refusal::limit(Errno::Busy, why));
+        }
+        let bytes = bytes_of(usage.allocated.saturating_add(pages));
+        if bytes > limits.allocated_bytes {
+            let why = format!("it would make {bytes} bytes of our memory, the limit is {}", limits.allocated_bytes);
             return Err(Refusal::limit(Errno::NoMemory, why));
         }
         Ok(())

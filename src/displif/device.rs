@@ -77,6 +77,9 @@ pub enum DeviceAction {
         version: Version,
         /// The connectors; at least one.
         connectors: Vec<ConnectorSetup>,
+        /// Whether the device is configured for buffers in our memory (`be-alloc`): a claim, to be checked against
+        /// policy.
+        be_alloc: bool,
     },
     /// Let go of all that belongs to the connection, for the given reason.
     Disconnect(String),
@@ -174,7 +177,7 @@ impl Device {
         let own = ["state", "frontend", "frontend-id", "online"];
         let mut queries: Vec<_> = own.iter().map(|key| Query::Value(format!("{}/{key}", self.backend))).collect();
         let Some(frontend) = &self.frontend else { return queries };
-        queries.extend(["state", "version"].map(|key| Query::Value(format!("{frontend}/{key}"))));
+        queries.extend(["state", "version", "be-alloc"].map(|key| Query::Value(format!("{frontend}/{key}"))));
         // One more than allowed, to tell that there are too many.
         for index in 0..=self.limits.connectors {
             queries.extend(CONNECTOR_KEYS.map(|key| Query::Value(format!("{frontend}/{index}/{key}"))));
@@ -477,8 +480,9 @@ impl Device {
         let Some(frontend) = self.frontend.clone() else { return };
         match read_claims(view.snapshot, &frontend, &self.limits) {
             Ok((version, connectors)) => {
+                let be_alloc = view.snapshot.value(&format!("{frontend}/be-alloc")) == Some("1");
                 self.phase = Phase::Connecting;
-                out.push(DeviceAction::Connect { version, connectors });
+                out.push(DeviceAction::Connect { version, connectors, be_alloc });
             }
             Err(reason) => self.refuse(reason, out),
         }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// Limits of one display device. The defaults are generous for every guest that draws a desktop.
+/// Limits of one guest; where nothing else is said, of each of its display devices. The defaults are generous for every guest that draws a desktop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connectors of the device.
@@ -19,10 +19,13 @@ pub struct Limits {
     pub buffers_per_connector: usize,
     /// Framebuffers for each connector of the device.
     pub framebuffers_per_connector: usize,
-    /// Bytes of all buffers together.
+    /// Bytes of all buffers of the guest together.
     pub total_bytes: u64,
-    /// Grants mapped by all buffers together.
+    /// Pages of all buffers of the guest together.
     pub total_grants: usize,
+    /// Bytes of our memory that the guest's buffers may be made of, those that wait for the guest to unmap them
+    /// included.
+    pub allocated_bytes: u64,
     /// Largest buffer for an EDID, in bytes; the protocol wants at least 32,768.
     pub edid_bytes: u32,
     /// Flips a second and connector; what comes faster gets its event later, and never an error.
@@ -59,6 +62,7 @@ impl Default for Limits {
             framebuffers_per_connector: 64,
             total_bytes: 256 << 20,
             total_grants: 65_536,
+            allocated_bytes: 64 << 20,
             edid_bytes: 65_536,
             flips_per_second: 240,
             flip_burst: 8,

@@ -103,8 +103,37 @@ pub enum Action {
     NotifyEvents(usize),
 }
 
+/// Whether a guest's buffers may be made of our memory (`be-alloc`): by our policy and the device's
+/// configuration, never by a request's flag alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Allocation {
+    /// The device is not configured for it: the flag is ignored, as Linux leaves it uninitialised.
+    #[default]
+    Off,
+    /// The device is configured for it, and we refuse for the given reason: the flag is ignored.
+    Refused(String),
+    /// The flag is honoured.
+    On,
+}
+
+/// What a guest holds: all its devices, and what is left of its earlier connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Buffers whose pages are not free.
+    pub buffers: usize,
+    /// Their pages.
+    pub pages: usize,
+    /// Of these, pages of our memory.
+    pub allocated: usize,
+    /// Of these, pages that the guest should have unmapped by now.
+    pub overdue: usize,
+}
+
 /// What the session needs at once from the outside while it decodes a request. Nothing here blocks.
 pub trait Host {
+    /// What the guest holds at present.
+    fn usage(&self) -> Usage;
+
     /// A copy of one page that the guest granted.
     ///
     /// # Errors
@@ -122,4 +151,12 @@ pub trait Host {
     /// # Errors
     /// The provider's error; then there is no buffer, and no retire action will come.
     fn import(&mut self, buffer: BufferSerial, refs: &[GrantRef]) -> Result<(), GrantError>;
+
+    /// Makes one buffer of `pages` zeroed pages of our own, grants them to the guest, and writes their references
+    /// into the granted directory pages ([`page_directory::fill`]); to be let go at [`Action::RetireBuffer`].
+    ///
+    /// # Errors
+    /// The provider's error; also when the directory can't be written. Then there is no buffer, and no retire
+    /// action will come.
+    fn allocate(&mut self, buffer: BufferSerial, pages: usize, directory: &[GrantRef]) -> Result<(), GrantError>;
 }

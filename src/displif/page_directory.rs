@@ -5,6 +5,7 @@
 use thiserror::Error;
 
 use crate::xen::grants::GrantError;
+use crate::xen::pages::{OutOfBounds, SharedPages};
 use crate::xen::{GrantRef, PAGE_SIZE};
 
 /// References to buffer pages in a directory page.
@@ -52,22 +53,20 @@ pub fn pages_for(bytes: u32) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(PAGE_SIZE)
 }
 
-/// The references of the `needed` pages of a buffer. Each directory page is copied by `read` and used from the
-/// copy; exactly as many are read as the buffer needs.
-///
-/// # Errors
-/// See [`DirectoryError`].
-pub fn walk(
+/// Goes over the directory of a buffer of `needed` pages. Each directory page is copied by `read` and given to
+/// `take` with the number of references that count on it; exactly as many are read as the buffer needs.
+fn each_page(
     first: GrantRef,
     needed: usize,
     mut read: impl FnMut(GrantRef) -> Result<[u8; PAGE_SIZE], GrantError>,
-) -> Result<Vec<GrantRef>, DirectoryError> {
-    let mut refs = Vec::with_capacity(needed);
+    mut take: impl FnMut(GrantRef, &[[u8; 4]]) -> Result<(), DirectoryError>,
+) -> Result<(), DirectoryError> {
     let mut seen = Vec::new();
+    let mut held = 0;
     let mut next = first;
-    while refs.len() < needed {
+    while held < needed {
         if next.0 == 0 {
-            return Err(DirectoryError::TooShort { needed, held: refs.len() });
+            return Err(DirectoryError::TooShort { needed, held });
         }
         if seen.contains(&next) {
             return Err(DirectoryError::Loop(next));
@@ -75,19 +74,69 @@ pub fn walk(
         seen.push(next);
         let page = read(next).map_err(|source| DirectoryError::Unreadable { gref: next, source })?;
         let (words, _) = page.as_chunks::<4>();
-        let mut words = words.iter().map(|word| GrantRef(u32::from_ne_bytes(*word)));
-        next = words.next().unwrap_or(GrantRef(0));
-        for gref in words.take(needed.saturating_sub(refs.len())) {
+        let (head, entries) = words.split_first().unwrap_or((&[0; 4], &[]));
+        let count = needed.saturating_sub(held).min(REFS_PER_PAGE);
+        take(next, entries.get(..count).unwrap_or(entries))?;
+        held = held.saturating_add(count);
+        next = GrantRef(u32::from_ne_bytes(*head));
+    }
+    if next.0 != 0 {
+        return Err(DirectoryError::TooLong { needed });
+    }
+    Ok(())
+}
+
+/// The references of the `needed` pages of a buffer.
+///
+/// # Errors
+/// See [`DirectoryError`].
+pub fn walk(
+    first: GrantRef,
+    needed: usize,
+    read: impl FnMut(GrantRef) -> Result<[u8; PAGE_SIZE], GrantError>,
+) -> Result<Vec<GrantRef>, DirectoryError> {
+    let mut refs = Vec::with_capacity(needed);
+    each_page(first, needed, read, |_, entries| {
+        for entry in entries {
+            let gref = GrantRef(u32::from_ne_bytes(*entry));
             if gref.0 == 0 {
                 return Err(DirectoryError::ZeroReference { index: refs.len() });
             }
             refs.push(gref);
         }
-    }
-    if next.0 != 0 {
-        return Err(DirectoryError::TooLong { needed });
-    }
+        Ok(())
+    })?;
     Ok(refs)
+}
+
+/// The pages of a directory itself, for a buffer of `needed` pages whose references are ours to write.
+///
+/// # Errors
+/// See [`DirectoryError`].
+pub fn pages_of(
+    first: GrantRef,
+    needed: usize,
+    read: impl FnMut(GrantRef) -> Result<[u8; PAGE_SIZE], GrantError>,
+) -> Result<Vec<GrantRef>, DirectoryError> {
+    let mut pages = Vec::new();
+    each_page(first, needed, read, |page, _| {
+        pages.push(page);
+        Ok(())
+    })?;
+    Ok(pages)
+}
+
+/// Writes references into the mapped pages of a directory, and not a byte more: the links between the pages and
+/// what lies behind the last reference are the guest's.
+///
+/// # Errors
+/// [`OutOfBounds`], when the pages are too few.
+pub fn fill(directory: &SharedPages, refs: &[GrantRef]) -> Result<(), OutOfBounds> {
+    for (index, chunk) in refs.chunks(REFS_PER_PAGE).enumerate() {
+        let bytes: Vec<u8> = chunk.iter().flat_map(|gref| gref.0.to_ne_bytes()).collect();
+        directory.write(index.saturating_mul(PAGE_SIZE).saturating_add(4), &bytes)?;
+    }
+    Ok(())
 }
 
 /// Lays out a directory for `refs`, as a frontend does: one page for each of `pages`, which are its references.
@@ -160,6 +209,42 @@ mod tests {
         assert_eq!(refused(&pages, 3000), "directory page 101: not granted");
         let nothing = walk(GrantRef(0), 1, |gref| read(&pages, gref)).unwrap_err();
         assert_eq!(nothing.to_string(), "needs 1 pages, directory holds 0");
+    }
+
+    #[test]
+    fn exactly_the_references_are_written() {
+        use crate::xen::front::HeapPages;
+        for count in [1, 2, 1022, 1023, 1024, 2025, 2046] {
+            let refs: Vec<_> = (0..count).map(|n| GrantRef(0x5000 + n)).collect();
+            let pages = refs.len().div_ceil(REFS_PER_PAGE);
+            let memory = HeapPages::new(pages).share();
+            let bytes = vec![0xa5; pages * PAGE_SIZE];
+            memory.write(0, &bytes).unwrap();
+            fill(&memory, &refs).unwrap();
+            let mut after = bytes.clone();
+            memory.read(0, &mut after).unwrap();
+            let mut wanted = bytes;
+            for (index, gref) in refs.iter().enumerate() {
+                let at = (index / 1023) * PAGE_SIZE + 4 + (index % 1023) * 4;
+                wanted[at..at + 4].copy_from_slice(&gref.0.to_ne_bytes());
+            }
+            assert!(after == wanted, "{count} references");
+        }
+        let memory = HeapPages::new(1).share();
+        assert!(fill(&memory, &[GrantRef(9); 1024]).is_err());
+    }
+
+    #[test]
+    fn an_empty_directory_has_its_pages() {
+        let (mut pages, _) = granted(2025);
+        for page in pages.values_mut() {
+            page[4..].fill(0);
+        }
+        let own = |count| pages_of(GrantRef(100), count, |gref| read(&pages, gref));
+        assert_eq!(own(2025).unwrap(), [GrantRef(100), GrantRef(101)]);
+        assert_eq!(own(1024).unwrap(), [GrantRef(100), GrantRef(101)]);
+        assert!(matches!(own(1023), Err(DirectoryError::TooLong { .. })));
+        assert!(matches!(own(2047), Err(DirectoryError::TooShort { .. })));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::xen::GrantRef;
 use crate::xen::event_page::Room;
 use crate::xen::ring::RingFault;
 
-use super::buffers::{Buffers, Framebuffers, State, Waiting, plan};
+use super::buffers::{Buffers, Framebuffers};
 use super::conduct::{Conduct, Refusal, cost, describe};
 pub use super::connector::ConnectorPages;
 use super::connector::{Connector, visible};
@@ -23,11 +23,10 @@ use super::limits::Limits;
 use super::page_directory::{pages_for, walk};
 use super::rate::Bucket;
 use super::status::{ConnectorStatus, SessionStatus};
-use super::wire::{
-    AttachFramebuffer, CreateBuffer, EDID_MAX_SIZE, Errno, FLAG_REQ_ALLOC, Operation, Request, RequestId, Response,
-    SetConfig, Version,
-};
-use super::{Action, BufferSerial, Configuration, FlipSerial, FramebufferSerial, Host, edid};
+use super::wire::{EDID_MAX_SIZE, Errno, Operation, Request, RequestId, Response, SetConfig, Version};
+use super::{Action, Allocation, BufferSerial, Configuration, FlipSerial, Host, edid};
+
+mod memory;
 
 /// Why a session can't begin.
 #[derive(Debug, Error)]
@@ -77,6 +76,7 @@ const FULL_PAGE_RETRY: Duration = Duration::from_millis(100);
 pub struct Session {
     limits: Limits,
     version: Version,
+    allocation: Allocation,
     connectors: Vec<Connector>,
     buffers: Buffers,
     framebuffers: Framebuffers,
@@ -124,6 +124,7 @@ impl Session {
             tokens: Bucket::new(limits.requests_per_second, Duration::from_secs(1), limits.request_burst),
             limits,
             version,
+            allocation: Allocation::Off,
             connectors,
             buffers: Buffers::default(),
             framebuffers: Framebuffers::default(),
@@ -136,6 +137,12 @@ impl Session {
             fault: None,
             closed: false,
         })
+    }
+
+    /// Says whether buffers may be made of our memory; without this call they are not.
+    #[must_use]
+    pub fn allocating(self, allocation: Allocation) -> Self {
+        Self { allocation, ..self }
     }
 
     /// Serves a connector's request ring, within a budget. To be called when its request channel fires, and
@@ -381,74 +388,6 @@ impl Session {
             Operation::AttachFramebuffer(attach) => self.attach_framebuffer(&attach),
             Operation::DetachFramebuffer(cookie) => self.detach_framebuffer(cookie),
         }
-    }
-
-    fn create_buffer(&mut self, create: &CreateBuffer, host: &mut dyn Host) -> Result<Outcome, Refusal> {
-        if self.backend_allocates(create.flags) {
-            return Err(Refusal::limit(Errno::NotSupported, "allocation by the backend is not available"));
-        }
-        let plan = plan(create, self.version, &self.limits)?;
-        self.buffers.check_room(create.cookie, plan.pages, self.connectors.len(), &self.limits)?;
-        let refs = walk(create.directory, plan.pages, |gref| host.read_page(gref))
-            .map_err(|error| Refusal::directory(&error))?;
-        let serial = self.buffers.next_serial();
-        host.import(serial, &refs).map_err(|error| Refusal::grants(&error))?;
-        self.buffers.insert(create.cookie, serial, plan);
-        Ok(Outcome::Done(0))
-    }
-
-    /// Whether we are to allocate a buffer for the guest. The flag alone means nothing, since Linux leaves it
-    /// uninitialised; the policy that would give it a meaning is off.
-    fn backend_allocates(&mut self, flags: u32) -> bool {
-        if flags & FLAG_REQ_ALLOC != 0 {
-            tracing::trace!("{}: REQ_ALLOC ignored", self.conduct.label());
-        }
-        false
-    }
-
-    fn destroy_buffer(&mut self, cookie: u64, id: RequestId) -> Result<Outcome, Refusal> {
-        let deadline = self.now.saturating_add(self.limits.destroy_deadline);
-        let unknown = || Refusal::bad(Errno::NoEntry, "there is no such buffer");
-        let buffer = self.buffers.get_mut(cookie).ok_or_else(unknown)?;
-        let before = buffer.state;
-        if let State::Retiring(Some(_)) = before {
-            return Err(Refusal::bad(Errno::Busy, "it is being destroyed already"));
-        }
-        buffer.state = State::Retiring(Some(Waiting { id, deadline }));
-        let serial = buffer.serial;
-        // A buffer whose destroy has timed out is on its way already, and only the answer is asked for again.
-        if before == State::Live {
-            for framebuffer in self.framebuffers.remove_of(Some(serial)) {
-                self.forget_framebuffer(framebuffer);
-            }
-            self.actions.push_back(Action::RetireBuffer(serial));
-        }
-        Ok(Outcome::Deferred)
-    }
-
-    fn attach_framebuffer(&mut self, attach: &AttachFramebuffer) -> Result<Outcome, Refusal> {
-        let connectors = self.connectors.len();
-        let framebuffer = self.framebuffers.attach(attach, &self.buffers, connectors, &self.limits)?;
-        self.actions.push_back(Action::FramebufferAttached {
-            framebuffer: framebuffer.serial,
-            buffer: framebuffer.buffer,
-            layout: framebuffer.layout,
-        });
-        Ok(Outcome::Done(0))
-    }
-
-    fn detach_framebuffer(&mut self, cookie: u64) -> Result<Outcome, Refusal> {
-        let unknown = || Refusal::bad(Errno::NoEntry, "there is no such framebuffer");
-        let framebuffer = self.framebuffers.remove(cookie).ok_or_else(unknown)?;
-        self.forget_framebuffer(framebuffer.serial);
-        Ok(Outcome::Done(0))
-    }
-
-    fn forget_framebuffer(&mut self, framebuffer: FramebufferSerial) {
-        for connector in &mut self.connectors {
-            connector.forget(framebuffer);
-        }
-        self.actions.push_back(Action::FramebufferDetached(framebuffer));
     }
 
     fn set_config(&mut self, index: usize, config: &SetConfig) -> Result<Outcome, Refusal> {

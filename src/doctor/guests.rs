@@ -30,17 +30,25 @@ struct Display {
     guest: String,
     domid: String,
     be_alloc: bool,
+    kind: Option<String>,
 }
 
 impl Display {
     fn probe(self) -> Probe {
-        let Self { guest, domid, be_alloc } = self;
+        let Self { guest, domid, be_alloc, kind } = self;
         let name = format!("display of \"{guest}\" (dom {domid})");
-        if be_alloc {
-            let advice = "set be-alloc=0 in the guest's vdispl line: its buffers can't be allocated here yet";
-            return Probe::warning(&name, "be-alloc=1", advice);
+        if !be_alloc {
+            return Probe::good(&name, "configured");
         }
-        Probe::good(&name, "configured")
+        if kind.as_deref() == Some("pv") {
+            let detail = "be-alloc=1 in a PV guest, whose driver dies when it maps our memory: it will be refused";
+            return Probe::warning(
+                &name,
+                detail,
+                "make it a guest of type=\"pvh\", or set be-alloc=0 in its vdispl line",
+            );
+        }
+        Probe::good(&name, "be-alloc=1: buffers in our memory, if be-alloc = true stands for it in our configuration")
     }
 }
 
@@ -53,7 +61,8 @@ fn find(store: &impl Xs) -> io::Result<Vec<Display>> {
         for device in children(store, &format!("{base}/{domid}"))? {
             let Some(frontend) = read(store, &format!("{base}/{domid}/{device}/frontend"))? else { continue };
             let be_alloc = read(store, &format!("{frontend}/be-alloc"))?.as_deref() == Some("1");
-            displays.push(Display { guest: guest.clone(), domid: domid.to_string(), be_alloc });
+            let kind = read(store, &format!("/libxl/{domid}/type"))?;
+            displays.push(Display { guest: guest.clone(), domid: domid.to_string(), be_alloc, kind });
         }
     }
     Ok(displays)
@@ -108,7 +117,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_display_that_wants_our_buffers_is_pointed_out() {
+    fn a_pv_guest_that_wants_our_memory_is_pointed_out() {
         let store = Store(BTreeMap::from([
             ("domid", "0"),
             ("/local/domain/0/backend/vdispl/3/0/frontend", "/local/domain/3/device/vdispl/0"),
@@ -116,12 +125,21 @@ pub(super) mod tests {
             ("/local/domain/3/name", "web"),
             ("/local/domain/3/device/vdispl/0/be-alloc", "0"),
             ("/local/domain/4/device/vdispl/0/be-alloc", "1"),
+            ("/libxl/4/type", "pv"),
+            ("/local/domain/0/backend/vdispl/5/0/frontend", "/local/domain/5/device/vdispl/0"),
+            ("/local/domain/5/name", "map"),
+            ("/local/domain/5/device/vdispl/0/be-alloc", "1"),
+            ("/libxl/5/type", "pvh"),
         ]));
         let probes = guest_displays(&store);
         let states: Vec<_> = probes.iter().map(|probe| (probe.name.as_str(), probe.state)).collect();
         assert_eq!(
             states,
-            [("display of \"web\" (dom 3)", ProbeState::Good), ("display of \"?\" (dom 4)", ProbeState::Warning)]
+            [
+                ("display of \"web\" (dom 3)", ProbeState::Good),
+                ("display of \"?\" (dom 4)", ProbeState::Warning),
+                ("display of \"map\" (dom 5)", ProbeState::Good)
+            ]
         );
     }
 

@@ -1,22 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What one connected display has granted to us, until the kernel says that it is free again.
+//! The buffers of one connected display, until the kernel says that their pages are free again.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::backend::{Imported, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
-use crate::displif::{BufferSerial, FramebufferLayout, FramebufferSerial, Host};
+use crate::displif::page_directory;
+use crate::displif::{BufferSerial, FramebufferLayout, FramebufferSerial, Host, Usage};
 use crate::scene::element::BufferId;
-use crate::xen::grants::{Access, ExportId, GrantError, Grants};
+use crate::time::Time;
+use crate::xen::grants::{Access, Allocation, ExportId, GrantError, Grants};
+use crate::xen::pages::SharedPages;
 use crate::xen::{DomId, GrantRef, PAGE_SIZE};
 
-/// A display buffer: an export of the guest's pages.
+use super::accounts::{Accounts, Memory};
+use super::allocation;
+
+/// A display buffer: an export of the guest's pages, or memory of ours that the guest may map.
 #[derive(Debug)]
 struct Buffer {
     export: ExportId,
     memory: Option<Rc<BufferMemory>>,
     pages: usize,
+    ours: bool,
     provider: &'static str,
     reason: String,
 }
@@ -84,11 +92,12 @@ impl Buffers {
         Some(framebuffer)
     }
 
-    /// Drops our own hold of a buffer; the kernel reports the release once nobody holds it.
-    pub fn retire(&mut self, buffer: BufferSerial) {
-        if let Some(buffer) = self.buffers.get_mut(&buffer) {
-            buffer.memory = None;
-        }
+    /// Drops our own hold of a buffer; the kernel reports the release once nobody holds it. Gives the buffer's
+    /// export.
+    pub fn retire(&mut self, buffer: BufferSerial) -> Option<ExportId> {
+        let buffer = self.buffers.get_mut(&buffer)?;
+        buffer.memory = None;
+        Some(buffer.export)
     }
 
     /// The presentation has let go of an evicted framebuffer.
@@ -151,6 +160,7 @@ impl Buffers {
         }
         let evicting = self.evicting.values().filter(|evicted| **evicted == buffer).count();
         match evicting {
+            0 if held.ours => "the guest, which maps it, or the kernel".to_owned(),
             0 => "the kernel has not reported the release of its dma-buf".to_owned(),
             count => format!("the presentation has not let go of {count} framebuffers"),
         }
@@ -170,10 +180,31 @@ fn pixel_layout(layout: FramebufferLayout) -> PixelLayout {
 pub(super) struct GuestMemory<'a> {
     pub(super) domid: DomId,
     pub(super) grants: &'a mut dyn Grants,
+    pub(super) presentation: &'a mut dyn Presentation,
+    pub(super) accounts: &'a mut Accounts,
     pub(super) buffers: &'a mut Buffers,
+    /// How long a guest may take to unmap our memory.
+    pub(super) patience: Duration,
+    pub(super) now: Time,
+}
+
+impl GuestMemory<'_> {
+    /// Writes an allocation's references where the guest looks for them; it is gone when that fails.
+    fn hand_over(&mut self, granted: &Allocation, directory: &SharedPages) -> Result<(), GrantError> {
+        let written = page_directory::fill(directory, &granted.refs);
+        written.map_err(|error| {
+            self.accounts.retire(granted.id, self.now);
+            self.grants.end_access(granted.id);
+            GrantError::Driver(error.to_string())
+        })
+    }
 }
 
 impl Host for GuestMemory<'_> {
+    fn usage(&self) -> Usage {
+        self.accounts.usage(self.domid, self.now, self.patience)
+    }
+
     fn read_page(&mut self, gref: GrantRef) -> Result<[u8; PAGE_SIZE], GrantError> {
         let pages = self.grants.map(self.domid, &[gref], Access::Read)?;
         let mut page = [0; PAGE_SIZE];
@@ -190,13 +221,34 @@ impl Host for GuestMemory<'_> {
 
     fn import(&mut self, buffer: BufferSerial, refs: &[GrantRef]) -> Result<(), GrantError> {
         let export = self.grants.export(self.domid, refs)?;
+        self.accounts.charge(export.id, self.domid, refs.len(), Memory::Guests);
         let memory = BufferMemory::new(export.memory, refs.len().saturating_mul(PAGE_SIZE));
         let held = Buffer {
             export: export.id,
             memory: Some(Rc::new(memory)),
             pages: refs.len(),
+            ours: false,
             provider: export.provider.name(),
             reason: export.reason,
+        };
+        self.buffers.insert(buffer, held);
+        Ok(())
+    }
+
+    fn allocate(&mut self, buffer: BufferSerial, pages: usize, directory: &[GrantRef]) -> Result<(), GrantError> {
+        // Before anything is allocated: a directory that can't be written is refused.
+        let directory = self.grants.map(self.domid, directory, Access::ReadWrite)?;
+        let granted = allocation::allocate(self.grants, self.presentation, self.domid, pages)?;
+        self.accounts.charge(granted.id, self.domid, pages, Memory::Ours);
+        self.hand_over(&granted, &directory)?;
+        let memory = BufferMemory::new(granted.memory, pages.saturating_mul(PAGE_SIZE));
+        let held = Buffer {
+            export: granted.id,
+            memory: Some(Rc::new(memory)),
+            pages,
+            ours: true,
+            provider: granted.provider.name(),
+            reason: granted.reason,
         };
         self.buffers.insert(buffer, held);
         Ok(())

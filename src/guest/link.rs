@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One connected display: its session with the guest, its buffers, and its windows.
 
+use std::time::Duration;
+
 use crate::backend::{Imported, Presentation};
 use crate::displif::device::ConnectorSetup;
 use crate::displif::session::{ConnectorPages, Fatal, Progress, Session};
 use crate::displif::status::SessionStatus;
 use crate::displif::wire::Version;
-use crate::displif::{Action, BufferSerial, Configuration, FlipSerial, FramebufferSerial};
+use crate::displif::{Action, Allocation, BufferSerial, Configuration, FlipSerial, FramebufferSerial};
 use crate::scene::element::{BufferId, Rect, Size};
 use crate::scene::{Shown, WindowId, WindowLabel};
 use crate::time::Time;
@@ -14,6 +16,7 @@ use crate::xen::grants::{Access, ExportId};
 use crate::xen::pages::SharedPages;
 use crate::xen::{GrantRef, Port};
 
+use super::accounts::Memory;
 use super::buffers::{Buffers, GuestMemory, Origin};
 use super::pairing::Area;
 use super::policy::GuestPolicy;
@@ -54,6 +57,8 @@ pub struct Link {
     key: DeviceKey,
     label: String,
     session: Session,
+    /// How long the guest may take to unmap memory of ours.
+    patience: Duration,
     buffers: Buffers,
     connectors: Vec<Connector>,
     /// The same, as far as input is concerned.
@@ -74,6 +79,7 @@ impl Link {
         policy: &GuestPolicy,
         version: Version,
         rings: &[ConnectorSetup],
+        allocation: Allocation,
         context: &mut Context<'_>,
     ) -> Result<Self, String> {
         let label = format!("guest \"{}\" (dom {})", policy.label, key.domid);
@@ -82,7 +88,8 @@ impl Link {
             pages.push(map_connector(key, ring, context)?);
         }
         let session = Session::new(label.clone(), policy.limits.clone(), version, pages, context.now)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.to_string())?
+            .allocating(allocation);
         let ports = bind_all(key, rings, context)?;
         let connectors = rings.iter().zip(ports).map(|(ring, (requests, events))| Connector {
             requests,
@@ -103,7 +110,8 @@ impl Link {
             Area { unique_id, width, height }
         };
         let areas = rings.iter().map(area).collect();
-        Ok(Self { id, key, label, session, buffers: Buffers::default(), connectors, areas, unfinished })
+        let patience = policy.limits.destroy_deadline;
+        Ok(Self { id, key, label, session, patience, buffers: Buffers::default(), connectors, areas, unfinished })
     }
 
     /// The connection's name.
@@ -182,8 +190,15 @@ impl Link {
     }
 
     fn service(&mut self, connector: usize, context: &mut Context<'_>) -> Result<(), Fatal> {
-        let mut memory =
-            GuestMemory { domid: self.key.domid, grants: &mut *context.grants, buffers: &mut self.buffers };
+        let mut memory = GuestMemory {
+            domid: self.key.domid,
+            grants: &mut *context.grants,
+            presentation: &mut *context.presentation,
+            accounts: &mut *context.accounts,
+            buffers: &mut self.buffers,
+            patience: self.patience,
+            now: context.now,
+        };
         let progress = self.session.service(connector, &mut memory, context.now);
         self.carry_out(context);
         match progress? {
@@ -297,7 +312,7 @@ impl Link {
             Action::FramebufferDetached(framebuffer) => self.detach(framebuffer, context),
             Action::Configure { connector, configuration } => self.configure(connector, configuration, context),
             Action::Flip { connector, framebuffer, flip } => self.flip(connector, framebuffer, flip, context),
-            Action::RetireBuffer(buffer) => self.retire(buffer),
+            Action::RetireBuffer(buffer) => self.retire(buffer, context),
             Action::NotifyRequests(connector) => self.notify(connector, Channel::Requests, context),
             Action::NotifyEvents(connector) => self.notify(connector, Channel::Events, context),
         }
@@ -309,8 +324,11 @@ impl Link {
         }
     }
 
-    fn retire(&mut self, buffer: BufferSerial) {
-        self.buffers.retire(buffer);
+    fn retire(&mut self, buffer: BufferSerial, context: &mut Context<'_>) {
+        let Some(export) = self.buffers.retire(buffer) else { return };
+        if context.accounts.retire(export, context.now) == Some(Memory::Ours) {
+            context.grants.end_access(export);
+        }
         tracing::debug!("{}: buffer {} is on its way back to the guest", self.label, buffer.0);
     }
 

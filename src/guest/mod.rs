@@ -2,7 +2,8 @@
 //! Where a domain meets a window: the only module that knows both.
 //!
 //! [`registry`] decides which displays exist, [`link`] is one connected display, [`keyboards`] are the input devices,
-//! [`buffers`] holds what a guest has granted, and [`policy`] says who a guest is and what it may.
+//! [`buffers`] holds what a guest has granted or was granted, [`accounts`] sums it up for each domain, and [`policy`]
+//! says who a guest is and what it may.
 
 use std::fmt;
 
@@ -14,6 +15,8 @@ use crate::xen::DomId;
 use crate::xen::evtchn::EventChannels;
 use crate::xen::grants::Grants;
 
+pub mod accounts;
+pub mod allocation;
 pub mod buffers;
 mod follow;
 mod keyboard_link;
@@ -63,6 +66,8 @@ pub struct Context<'a> {
     pub channels: &'a mut dyn EventChannels,
     /// The displays.
     pub presentation: &'a mut dyn Presentation,
+    /// What each domain holds.
+    pub accounts: &'a mut accounts::Accounts,
     /// What is where.
     pub scene: &'a mut Scene,
     /// Filled with the flips that have to be paced, with the window that shows each.

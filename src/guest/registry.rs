@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::displif::Allocation;
 use crate::displif::device::{ConnectorSetup, Device, DeviceAction};
 use crate::displif::rate::Bucket;
 use crate::displif::session::Fatal;
@@ -13,10 +14,10 @@ use crate::kbdif::{Capabilities, Input};
 use crate::scene::WindowId;
 use crate::scene::element::BufferId;
 use crate::time::Time;
-use crate::xen::Port;
 use crate::xen::grants::ExportId;
-use crate::xen::store::{Snapshot, Store, StoreEvent};
+use crate::xen::store::{Query, Snapshot, Store, StoreEvent};
 use crate::xen::xenbus::XenbusState;
+use crate::xen::{DomId, Port};
 
 use super::follow::{Followed, Follower};
 use super::keyboards::{Keyboards, Place};
@@ -35,6 +36,8 @@ pub struct Entry {
     device: Device,
     name: String,
     policy: GuestPolicy,
+    /// `pv`, `pvh` or `hvm`, as libxl says.
+    kind: Option<String>,
     link: Option<Link>,
     log: Bucket,
 }
@@ -70,7 +73,7 @@ impl Registry {
                 Followed::Found { key, directory, name } => {
                     let policy = (self.policy_for)(&name);
                     let entry = Entry::new(key, directory, name, policy);
-                    self.follower.follow(key, entry.device.queries(), entry.device.watches(), store, context.now);
+                    self.follower.follow(key, entry.queries(key), entry.device.watches(), store, context.now);
                     self.entries.insert(key, entry);
                 }
                 Followed::Gone(key) => self.forget(key, context),
@@ -99,6 +102,7 @@ impl Registry {
     ) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         let mut actions = if died { entry.device.domain_gone() } else { Vec::new() };
+        entry.kind = snapshot.value(&kind_path(key.domid)).map(str::to_owned);
         actions.extend(entry.device.observe(snapshot, context.now));
         if actions.contains(&DeviceAction::WriteState(XenbusState::InitWait)) {
             // Before the toolstack hears that the display waits, and so before it lets the guest run.
@@ -108,7 +112,7 @@ impl Registry {
         }
         self.carry_out(key, actions, store, context);
         if let Some(entry) = self.entries.get(&key) {
-            self.follower.follow(key, entry.device.queries(), entry.device.watches(), store, context.now);
+            self.follower.follow(key, entry.queries(key), entry.device.watches(), store, context.now);
         }
     }
 
@@ -117,8 +121,9 @@ impl Registry {
             tracing::trace!("{key}: {action:?}");
             match action {
                 DeviceAction::WriteVersions | DeviceAction::WriteState(_) => self.write(key, &action, store),
-                DeviceAction::Connect { version, connectors } => {
-                    self.connect(key, version, &connectors, store, context);
+                DeviceAction::Connect { version, connectors, be_alloc } => {
+                    let allocation = self.allocation(key, be_alloc, context.now);
+                    self.connect(key, version, &connectors, allocation, store, context);
                 }
                 DeviceAction::Disconnect(why) => self.disconnect(key, &why, context),
                 DeviceAction::Refused(why) => {
@@ -154,13 +159,14 @@ impl Registry {
         key: DeviceKey,
         version: Version,
         connectors: &[ConnectorSetup],
+        allocation: Allocation,
         store: &mut Store,
         context: &mut Context<'_>,
     ) {
         self.next_link = self.next_link.wrapping_add(1);
         let id = LinkId(self.next_link);
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        let result = Link::connect(id, key, &entry.policy, version, connectors, context);
+        let result = Link::connect(id, key, &entry.policy, version, connectors, allocation, context);
         let result = result.map(|link| {
             if entry.log.take(context.now) {
                 tracing::info!("guest \"{}\" ({key}): connected, {} connectors", entry.name, connectors.len());
@@ -169,6 +175,18 @@ impl Registry {
         });
         let actions = entry.device.connected(result);
         self.carry_out(key, actions, store, context);
+    }
+
+    /// Whether buffers are made of our memory; a wish that is refused is told.
+    fn allocation(&mut self, key: DeviceKey, asked: bool, now: Time) -> Allocation {
+        let Some(entry) = self.entries.get_mut(&key) else { return Allocation::Off };
+        let allocation = entry.policy.allocation(asked, entry.kind.as_deref());
+        if let Allocation::Refused(why) = &allocation
+            && entry.log.take(now)
+        {
+            tracing::warn!("guest \"{}\" ({key}): its buffers will be refused: {why}", entry.name);
+        }
+        allocation
     }
 
     fn disconnect(&mut self, key: DeviceKey, why: &str, context: &mut Context<'_>) {
@@ -219,6 +237,7 @@ impl Registry {
 
     /// The kernel has freed an export.
     pub fn freed(&mut self, export: ExportId, context: &mut Context<'_>) {
+        context.accounts.release(export);
         for (_, link) in self.links() {
             if link.freed(export, context) {
                 return;
@@ -349,13 +368,26 @@ impl Entry {
         self.link.as_ref()
     }
 
+    /// What is to be read of it.
+    fn queries(&self, key: DeviceKey) -> Vec<Query> {
+        let mut queries = self.device.queries();
+        queries.push(Query::Value(kind_path(key.domid)));
+        queries
+    }
+
     fn new(key: DeviceKey, directory: String, name: String, policy: GuestPolicy) -> Self {
         Self {
             device: Device::new(directory, key.domid, policy.limits.clone()),
             name,
             policy,
+            kind: None,
             link: None,
             log: Bucket::new(LINES_PER_MINUTE, Duration::from_secs(60), LINES_AT_ONCE),
         }
     }
+}
+
+/// Where libxl says what kind of guest a domain is.
+fn kind_path(domid: DomId) -> String {
+    format!("/libxl/{domid}/type")
 }

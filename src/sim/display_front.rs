@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::front::{Channel, FrontError, Guest, now, wait};
 use crate::displif::wire::{
-    AttachFramebuffer, CreateBuffer, EDID_MAX_SIZE, FlipEvent, Operation, PACKET, Response, SetConfig,
+    AttachFramebuffer, CreateBuffer, EDID_MAX_SIZE, FLAG_REQ_ALLOC, FlipEvent, Operation, PACKET, Response, SetConfig,
 };
 use crate::xen::event_page::Layout;
 use crate::xen::front::{FrontEvents, FrontRing};
@@ -90,6 +90,8 @@ pub struct DisplayFront {
     next_cookie: u64,
     /// What Linux leaves in DBUF_CREATE's flags: the rest of an older request.
     garbage: u32,
+    /// What the device's configuration says when it is connected.
+    be_alloc: bool,
 }
 
 impl DisplayFront {
@@ -106,6 +108,7 @@ impl DisplayFront {
             version,
             next_cookie: 0x1000,
             garbage: 0,
+            be_alloc: false,
         }
     }
 
@@ -133,6 +136,8 @@ impl DisplayFront {
     pub fn prepare(&mut self, end: Duration) -> Result<(), FrontError> {
         self.find_backend(end)?;
         self.wait_backend(&[XenbusState::InitWait], end)?;
+        let path = format!("{}/be-alloc", self.directory);
+        self.be_alloc = self.guest.store().read(&path)?.as_deref() == Some("1");
         self.make_connectors()
     }
 
@@ -373,25 +378,31 @@ impl DisplayFront {
         self.next_cookie
     }
 
-    /// Makes a buffer, grants its pages, and tells the backend.
+    /// Makes a buffer, grants its pages, and tells the backend; where the device is configured for it, the backend
+    /// makes the buffer, and its pages are mapped here.
     ///
     /// # Errors
     /// See [`FrontError`].
     pub fn create_buffer(&mut self, geometry: Geometry) -> Result<Buffer, FrontError> {
         let cookie = self.cookie();
-        let buffer = Buffer::make(&mut self.guest, cookie, geometry)?;
+        let (make, flags): (fn(&mut Guest, u64, Geometry) -> _, _) = if self.be_alloc {
+            (Buffer::make_empty, self.garbage | FLAG_REQ_ALLOC)
+        } else {
+            (Buffer::make, self.garbage)
+        };
+        let buffer = make(&mut self.guest, cookie, geometry)?;
         let create = CreateBuffer {
             cookie,
             width: geometry.width,
             height: geometry.height,
             bpp: geometry.bpp,
             size: buffer.size,
-            flags: self.garbage,
+            flags,
             directory: buffer.directory(),
             data_offset: geometry.data_offset,
         };
         match self.demand(0, "DBUF_CREATE", &Operation::CreateBuffer(create)) {
-            Ok(_) => Ok(buffer),
+            Ok(_) => self.take_over(buffer),
             Err(error) => {
                 self.counts.still_mapped += buffer.release(&mut self.guest);
                 Err(error)
@@ -399,11 +410,28 @@ impl DisplayFront {
         }
     }
 
-    /// Destroys a buffer, and frees its pages as soon as the answer is there, whatever it says.
+    fn take_over(&mut self, mut buffer: Buffer) -> Result<Buffer, FrontError> {
+        if self.be_alloc {
+            buffer.map(&mut self.guest)?;
+        }
+        Ok(buffer)
+    }
+
+    /// Destroys a buffer, and frees its pages as soon as the answer is there, whatever it says. Pages of the backend
+    /// are unmapped before.
     ///
     /// # Errors
     /// See [`FrontError`].
-    pub fn destroy_buffer(&mut self, buffer: Buffer) -> Result<(), FrontError> {
+    pub fn destroy_buffer(&mut self, mut buffer: Buffer) -> Result<(), FrontError> {
+        buffer.unmap(&mut self.guest)?;
+        self.destroy_mapped(buffer)
+    }
+
+    /// Destroys a buffer without unmapping the backend's pages, as a bad guest does that keeps them.
+    ///
+    /// # Errors
+    /// See [`FrontError`].
+    pub fn destroy_mapped(&mut self, buffer: Buffer) -> Result<(), FrontError> {
         let start = now();
         let answer = self.demand(0, "DBUF_DESTROY", &Operation::DestroyBuffer(buffer.cookie));
         self.counts.destroy_ms.push((now() - start).as_secs_f64() * 1000.0);
@@ -519,7 +547,9 @@ impl DisplayFront {
     }
 
     /// What the driver does when the backend vanishes: pages go, nobody is asked.
-    pub fn forget_buffer(&mut self, buffer: Buffer) {
+    pub fn forget_buffer(&mut self, mut buffer: Buffer) {
+        // An error means that the hypervisor is gone, and with it whatever was mapped.
+        let _gone = buffer.unmap(&mut self.guest);
         self.counts.still_mapped += buffer.release(&mut self.guest);
     }
 }

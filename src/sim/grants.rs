@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::timer::{Expiration, TimerSetTimeFlags};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
+use super::allocations::{self, Allocations, Mapped};
 use super::memory::{GuestMemory, Pins};
-use crate::xen::grants::{Access, Export, ExportId, ExportMemory, GrantError, Grants, Provider};
+use crate::xen::grants::{Access, Allocation, Export, ExportId, ExportMemory, GrantError, Grants, Provider};
 use crate::xen::pages::SharedPages;
 use crate::xen::sys::mapping::{Keeper, Region};
 use crate::xen::{DomId, GrantRef};
@@ -39,6 +40,7 @@ pub(super) struct GrantState {
     next_export: u64,
     released: Vec<ExportId>,
     held: Vec<Held>,
+    allocations: Allocations,
     pub(super) refusal: Option<String>,
     policy: ReleasePolicy,
     wake: EventFd,
@@ -72,6 +74,21 @@ impl Keeper for ExportKeeper {
     }
 }
 
+/// Waits for the last user of an allocation on our side.
+struct AllocationKeeper {
+    id: ExportId,
+    state: Rc<RefCell<GrantState>>,
+}
+
+impl Keeper for AllocationKeeper {
+    fn release(self, region: Region) {
+        drop(region);
+        let mut state = self.state.borrow_mut();
+        let free = state.allocations.drop_memory(self.id);
+        state.report_all(free);
+    }
+}
+
 impl Keeper for Pins {
     fn release(self, region: Region) {
         drop(region);
@@ -90,6 +107,7 @@ impl GrantState {
             next_export: 1,
             released: Vec::new(),
             held: Vec::new(),
+            allocations: Allocations::default(),
             refusal: None,
             policy: ReleasePolicy::AtOnce,
             wake,
@@ -106,6 +124,25 @@ impl GrantState {
         if let Some(memory) = self.guests.remove(&domid) {
             self.dead.push((domid, Rc::downgrade(&memory)));
         }
+        let free = self.allocations.remove(domid);
+        self.report_all(free);
+    }
+
+    /// Maps pages of Dom0 into a guest: see [`Allocations::map`].
+    pub(super) fn map_ours(&mut self, domid: DomId, refs: &[GrantRef]) -> Result<Mapped<'_>, String> {
+        self.allocations.map(domid, refs)
+    }
+
+    /// Takes pages of Dom0 out of a guest.
+    pub(super) fn unmap_ours(&mut self, domid: DomId, refs: &[GrantRef]) -> Result<(), String> {
+        let free = self.allocations.unmap(domid, refs)?;
+        self.report_all(free);
+        Ok(())
+    }
+
+    /// Pages of Dom0 that are allocated for a domain, or for all.
+    pub(super) fn allocated(&self, domid: Option<DomId>) -> usize {
+        self.allocations.pages(domid)
     }
 
     /// Dead domains some of whose pages are still mapped.
@@ -163,6 +200,16 @@ impl GrantState {
         }
     }
 
+    fn report_all(&mut self, free: Vec<ExportId>) {
+        free.into_iter().for_each(|id| self.report(id));
+    }
+
+    fn next_id(&mut self) -> ExportId {
+        let id = ExportId(self.next_export);
+        self.next_export += 1;
+        id
+    }
+
     fn expire(&mut self) {
         let over = |held: &Held| held.timer.as_ref().is_some_and(|timer| timer.wait().is_ok());
         let (over, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(over);
@@ -177,7 +224,7 @@ impl GrantState {
 pub(super) struct SimGrants {
     state: Rc<RefCell<GrantState>>,
     /// A second handle on the same epoll set, so that it can be lent out.
-    poll: std::os::fd::OwnedFd,
+    poll: OwnedFd,
 }
 
 impl SimGrants {
@@ -203,13 +250,34 @@ impl Grants for SimGrants {
             return Err(GrantError::Driver(why));
         }
         let (region, pins) = self.memory(domid)?.map(refs, Access::ReadWrite, Access::Read)?;
-        let mut state = self.state.borrow_mut();
-        let id = ExportId(state.next_export);
-        state.next_export += 1;
-        drop(state);
+        let id = self.state.borrow_mut().next_id();
         let keeper = ExportKeeper { id, pins, state: Rc::clone(&self.state) };
         let memory = ExportMemory::Mapped(region.into_pages(keeper));
         Ok(Export { id, memory, provider: Provider::Simulator, reason: String::new() })
+    }
+
+    fn allocate(&mut self, domid: DomId, pages: usize) -> Result<Allocation, GrantError> {
+        let memory = allocations::zeroes(pages).map_err(|error| no_room(pages, &error))?;
+        self.grant_dmabuf(domid, memory, pages)
+    }
+
+    fn grant_dmabuf(&mut self, domid: DomId, dmabuf: OwnedFd, pages: usize) -> Result<Allocation, GrantError> {
+        self.memory(domid)?;
+        let mut state = self.state.borrow_mut();
+        if let Some(why) = state.refusal.clone() {
+            return Err(GrantError::Driver(why));
+        }
+        let id = state.next_id();
+        let (region, refs) = state.allocations.add(id, domid, dmabuf, pages).map_err(|error| no_room(pages, &error))?;
+        let keeper = AllocationKeeper { id, state: Rc::clone(&self.state) };
+        let memory = ExportMemory::Mapped(region.into_pages(keeper));
+        Ok(Allocation { id, memory, refs, provider: Provider::SimulatorAllocation, reason: String::new() })
+    }
+
+    fn end_access(&mut self, id: ExportId) {
+        let mut state = self.state.borrow_mut();
+        let free = state.allocations.end(id);
+        state.report_all(free);
     }
 
     fn take_released(&mut self, out: &mut Vec<ExportId>) {
@@ -223,6 +291,10 @@ impl Grants for SimGrants {
     fn poll_fd(&self) -> BorrowedFd<'_> {
         self.poll.as_fd()
     }
+}
+
+fn no_room(pages: usize, error: &io::Error) -> GrantError {
+    GrantError::NoRoom { pages, why: error.to_string() }
 }
 
 impl fmt::Debug for SimGrants {

@@ -23,7 +23,7 @@ use super::os;
 use super::toolstack::{Configured, Registered};
 use super::xenstored::Xenstored;
 use crate::xen::store::Store;
-use crate::xen::{DomId, Platform, Port};
+use crate::xen::{DomId, GrantRef, Platform, Port};
 
 const LISTENER: u64 = 0;
 const XENSTORED: u64 = 1;
@@ -166,6 +166,12 @@ impl Hypervisor {
         self.grants.borrow().mapped(domid)
     }
 
+    /// How many pages of ours are allocated for a guest (or for all), dead or alive.
+    #[must_use]
+    pub fn allocated_pages(&self, domid: Option<DomId>) -> usize {
+        self.grants.borrow().allocated(domid)
+    }
+
     /// A node as xenstored has it.
     #[must_use]
     pub fn store_value(&self, path: &str) -> Option<String> {
@@ -247,7 +253,23 @@ impl Hypervisor {
                 self.channels.borrow_mut().close(registered.domid, port);
                 Ok(())
             }
+            (["map", refs @ ..], Some(registered)) => self.map(number, registered.domid, refs),
+            (["unmap", refs @ ..], Some(registered)) => {
+                self.grants.borrow_mut().unmap_ours(registered.domid, &references(refs)?)
+            }
             (words, _) => Err(format!("it sends {words:?}")),
+        }
+    }
+
+    fn map(&self, number: u64, domid: DomId, refs: &[&str]) -> Result<(), String> {
+        let mut grants = self.grants.borrow_mut();
+        match grants.map_ours(domid, &references(refs)?) {
+            Ok(mapped) => {
+                let pages: Vec<_> = mapped.pages.iter().map(usize::to_string).collect();
+                let words: Vec<_> = ["mapped"].into_iter().chain(pages.iter().map(String::as_str)).collect();
+                self.reply(number, &words, &[mapped.memory])
+            }
+            Err(why) => self.reply(number, &["refused", &why], &[]),
         }
     }
 
@@ -298,6 +320,10 @@ impl Hypervisor {
         registered.destroy(&mut self.xenstored);
         self.dying.push(registered);
     }
+}
+
+fn references(words: &[&str]) -> Result<Vec<GrantRef>, String> {
+    words.iter().map(|word| word.parse().map(GrantRef).map_err(|_| format!("{word:?} is no reference"))).collect()
 }
 
 impl Drop for Hypervisor {

@@ -5,6 +5,7 @@
 //! processes of their own, which may be killed. Their memory is a memfd, their event channels are eventfds, their
 //! grant table has the true layout, and xenstored speaks the true protocol.
 
+mod allocations;
 mod channels;
 pub mod control;
 pub mod display_front;

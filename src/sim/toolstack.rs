@@ -132,6 +132,7 @@ impl Registered {
             write(format!("{home}/name"), name),
             write(format!("{home}/domid"), &domid.to_string()),
             write(format!("{home}/vm"), &vm),
+            write(format!("/libxl/{domid}/type"), "pvh"),
             Admin::Mkdir(format!("{home}/data")),
             Admin::Permit(format!("{home}/data"), own.clone()),
             Admin::Mkdir(format!("{home}/device")),
@@ -189,7 +190,8 @@ impl Registered {
         store.disconnect(self.domid);
         store.announce("@releaseDomain");
         let home = format!("/local/domain/{}", self.domid);
-        store.admin(vec![Admin::Remove(home), Admin::Remove(self.vm.clone())]);
+        let own = format!("/libxl/{}", self.domid);
+        store.admin(vec![Admin::Remove(home), Admin::Remove(self.vm.clone()), Admin::Remove(own)]);
     }
 
     fn closed(&self, store: &Xenstored, device: &Configured) -> bool {

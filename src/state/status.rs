@@ -3,7 +3,8 @@
 
 use crate::backend::OutputInfo;
 use crate::control::{
-    ConnectorStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status, WindowStatus,
+    ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status,
+    WindowStatus,
 };
 use crate::displif;
 use crate::guest::DeviceKey;
@@ -28,9 +29,17 @@ impl State {
             renderer: self.renderer.to_owned(),
             outputs: outputs.iter().map(|output| self.output_status(output)).collect(),
             guests: devices.map(|(key, entry)| self.guest_status(key, entry, &outputs)).collect(),
+            departed: self.departed(),
             focus: self.focus_status(),
             secure_attention: self.desk.seat.attention(),
         }
+    }
+
+    /// Domains that keep memory of ours without having a display.
+    fn departed(&self) -> Vec<DepartedStatus> {
+        let has_display = |domid: &DomId| self.registry.devices_by_key().any(|(key, _)| key.domid == *domid);
+        let waiting = self.accounts.waiting().into_iter().filter(|(domid, _)| !has_display(domid));
+        waiting.map(|(domid, pages)| DepartedStatus { domid: domid.0, pages_waiting: count(pages) }).collect()
     }
 
     fn focus_status(&self) -> Option<FocusStatus> {
@@ -70,6 +79,8 @@ impl State {
             color: format!("#{:02x}{:02x}{:02x}", color.red, color.green, color.blue),
             state: entry.phase().to_owned(),
             inputs: if self.is_first_display(key) { self.input_statuses(key.domid) } else { Vec::new() },
+            mib_allocated: mib(self.accounts.allocated(key.domid)),
+            pages_waiting: count(self.accounts.waiting().remove(&key.domid).unwrap_or(0)),
             ..GuestStatus::default()
         };
         let Some(link) = entry.link() else { return guest };

@@ -45,7 +45,7 @@ pub enum GrantError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExportId(pub u64);
 
-/// Which provider turned the grants into memory; in the order in which they are tried.
+/// Which provider turned the grants into memory, or memory into grants; each kind in the order of trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
     /// The kernel helper `xen-zcopy`: a dma-buf, and the kernel reports the release.
@@ -56,6 +56,16 @@ pub enum Provider {
     GntdevMap,
     /// The simulator's pages.
     Simulator,
+    /// Our memory: a buffer of the display's driver, granted to the guest.
+    Display,
+    /// Our memory: a dma-heap for memory that is contiguous, granted to the guest.
+    ContiguousHeap,
+    /// Our memory: the dma-heap of any pages, granted to the guest.
+    SystemHeap,
+    /// Our memory: allocated and granted by the helper.
+    HelperAllocation,
+    /// Our memory: the simulator's, granted to the guest.
+    SimulatorAllocation,
 }
 
 impl Provider {
@@ -67,6 +77,11 @@ impl Provider {
             Self::GntdevDmabuf => "gntdev-dmabuf",
             Self::GntdevMap => "gntdev-map",
             Self::Simulator => "simulator",
+            Self::Display => "display",
+            Self::ContiguousHeap => "dma-heap-contiguous",
+            Self::SystemHeap => "dma-heap-system",
+            Self::HelperAllocation => "xen-zcopy-alloc",
+            Self::SimulatorAllocation => "simulator-alloc",
         }
     }
 }
@@ -94,6 +109,21 @@ pub struct Export {
     pub reason: String,
 }
 
+/// Zeroed memory of ours that a guest may map.
+#[derive(Debug)]
+pub struct Allocation {
+    /// Names it in [`Grants::take_released`], as exports are.
+    pub id: ExportId,
+    /// The pages, as we see them.
+    pub memory: ExportMemory,
+    /// The references for the guest, one for each page, in order.
+    pub refs: Vec<GrantRef>,
+    /// Where it came from.
+    pub provider: Provider,
+    /// Why the better sources were passed over; empty when the first one was taken.
+    pub reason: String,
+}
+
 /// What we ask of the grant drivers. Nothing here blocks.
 pub trait Grants {
     /// Maps pages for the CPU: rings, event pages, directories. Unmapped when dropped.
@@ -108,8 +138,24 @@ pub trait Grants {
     /// See [`GrantError`]. On an error nothing stays mapped.
     fn export(&mut self, domid: DomId, refs: &[GrantRef]) -> Result<Export, GrantError>;
 
+    /// Takes zeroed memory of ours from the best source that needs no display, and grants it to a guest.
+    ///
+    /// # Errors
+    /// See [`GrantError`]. On an error nothing stays granted.
+    fn allocate(&mut self, domid: DomId, pages: usize) -> Result<Allocation, GrantError>;
+
+    /// Grants the memory of a dma-buf of exactly `pages` pages to a guest. The dma-buf's memory must be zeroed.
+    ///
+    /// # Errors
+    /// See [`GrantError`]; also when its pages can't be granted as they are. On an error nothing stays granted.
+    fn grant_dmabuf(&mut self, domid: DomId, dmabuf: OwnedFd, pages: usize) -> Result<Allocation, GrantError>;
+
+    /// Stops granting an allocation, page by page as soon as the guest has unmapped it. It is released when the last
+    /// one is ended, and its memory dropped.
+    fn end_access(&mut self, id: ExportId);
+
     /// Moves the exports whose pages are really free into `out`: unmapped by the kernel, nothing of ours
-    /// uses them. Each export is reported exactly once.
+    /// uses them. Allocations are, when the guest does not map them any more either. Each is reported exactly once.
     fn take_released(&mut self, out: &mut Vec<ExportId>);
 
     /// Becomes readable when [`Grants::take_released`] would find something.

@@ -108,6 +108,10 @@ impl Desk {
         self.screenshot(ScreenshotTarget::Guest { guest, connector })
     }
 
+    pub(crate) fn output_picture(&mut self) -> Picture {
+        self.screenshot(ScreenshotTarget::FirstOutput)
+    }
+
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         Picture::new(&self.take(target))
     }
@@ -184,16 +188,27 @@ impl Guest {
     }
 
     /// Waits for its end, and gives its report.
-    pub(crate) fn report(mut self) -> Value {
+    pub(crate) fn report(self) -> Value {
+        let (report, success) = self.end();
+        assert!(success, "{report}");
+        report
+    }
+
+    /// Waits for an end with an error, and gives its report.
+    pub(crate) fn failure(self) -> Value {
+        let (report, success) = self.end();
+        assert!(!success, "{report}");
+        report
+    }
+
+    fn end(mut self) -> (Value, bool) {
         let mut line = String::new();
         let mut output = BufReader::new(self.0.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
         let mut rest = Vec::new();
         output.read_to_end(&mut rest).unwrap();
         let status = self.0.wait().unwrap();
-        let report: Value = serde_json::from_str(&line).unwrap();
-        assert!(status.success(), "{report}");
-        report
+        (serde_json::from_str(&line).unwrap(), status.success())
     }
 }
 

@@ -10,9 +10,9 @@ use grantway::displif::limits::Limits;
 use grantway::displif::page_directory::{REFS_PER_PAGE, build};
 use grantway::displif::session::{ConnectorPages, Fatal, Progress, Session};
 use grantway::displif::wire::{
-    AttachFramebuffer, CreateBuffer, FlipEvent, Operation, Packet, Response, SetConfig, Version,
+    AttachFramebuffer, CreateBuffer, FLAG_REQ_ALLOC, FlipEvent, Operation, Packet, Response, SetConfig, Version,
 };
-use grantway::displif::{Action, BufferSerial, FlipSerial, Host};
+use grantway::displif::{Action, Allocation, BufferSerial, FlipSerial, Host, Usage};
 use grantway::time::Time;
 use grantway::xen::event_page::Layout;
 use grantway::xen::front::{FrontEvents, FrontRing, HeapPages};
@@ -36,6 +36,10 @@ pub(crate) struct FakeHost {
     pub(crate) directories: BTreeMap<GrantRef, [u8; PAGE_SIZE]>,
     pub(crate) revoked: BTreeSet<GrantRef>,
     pub(crate) imported: BTreeMap<BufferSerial, usize>,
+    /// Buffers of our memory, with their directories.
+    pub(crate) allocated: BTreeMap<BufferSerial, (usize, Vec<GrantRef>)>,
+    /// What the guest holds elsewhere.
+    pub(crate) elsewhere: Usage,
     pub(crate) written: BTreeMap<GrantRef, Vec<u8>>,
     pub(crate) page_reads: usize,
     next_directory: u32,
@@ -60,6 +64,24 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
+    fn usage(&self) -> Usage {
+        let ours = self.allocated.values().map(|(pages, _)| pages).sum::<usize>();
+        Usage {
+            buffers: self.elsewhere.buffers + self.imported.len() + self.allocated.len(),
+            pages: self.elsewhere.pages + self.imported.values().sum::<usize>() + ours,
+            allocated: self.elsewhere.allocated + ours,
+            overdue: self.elsewhere.overdue,
+        }
+    }
+
+    fn allocate(&mut self, buffer: BufferSerial, pages: usize, directory: &[GrantRef]) -> Result<(), GrantError> {
+        if directory.iter().any(|gref| self.revoked.contains(gref)) {
+            return Err(refused("granted read-only"));
+        }
+        assert!(self.allocated.insert(buffer, (pages, directory.to_vec())).is_none(), "{buffer:?} allocated twice");
+        Ok(())
+    }
+
     fn read_page(&mut self, gref: GrantRef) -> Result<[u8; PAGE_SIZE], GrantError> {
         self.page_reads += 1;
         self.directories.get(&gref).copied().ok_or_else(|| refused("bad_gref"))
@@ -98,6 +120,11 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new(sizes: &[(u32, u32)], version: Version, limits: Limits) -> Self {
+        Self::allocating(sizes, version, limits, Allocation::Off)
+    }
+
+    /// A session that makes buffers of our memory, or says why not.
+    pub(crate) fn allocating(sizes: &[(u32, u32)], version: Version, limits: Limits, allocation: Allocation) -> Self {
         let (mut rings, mut events, mut connectors) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (width, height)) in sizes.iter().enumerate() {
             let (requests, event_page) = (HeapPages::new(1), HeapPages::new(1));
@@ -113,6 +140,7 @@ impl Fixture {
         }
         let now = Duration::from_secs(1000);
         let session = Session::new("guest \"web\" (dom 3)".into(), limits, version, connectors, now).unwrap();
+        let session = session.allocating(allocation);
         let mut it = Self { session, host: FakeHost::default(), rings, events, now, actions: Vec::new(), next_id: 0 };
         // A session looks at every ring once, without being asked to.
         while let Some(connector) = it.session.ready(it.now) {
@@ -185,6 +213,14 @@ impl Fixture {
         Some(response.status)
     }
 
+    /// DBUF_CREATE that asks for our memory, with an empty directory.
+    pub(crate) fn create_ours(&mut self, cookie: u64, width: u32, height: u32) -> i32 {
+        let mut create = self.creation(cookie, width, height, 32, width * height * 4);
+        create.directory = self.host.directory_of(&vec![GrantRef(0); create.size.div_ceil(4096) as usize]);
+        create.flags = FLAG_REQ_ALLOC;
+        self.ask(0, &Operation::CreateBuffer(create)).unwrap()
+    }
+
     /// DBUF_CREATE with a fitting directory.
     pub(crate) fn create(&mut self, cookie: u64, width: u32, height: u32, bpp: u32) -> i32 {
         let size = (width * bpp).div_ceil(8) * height;
@@ -234,6 +270,8 @@ impl Fixture {
     }
 
     pub(crate) fn freed(&mut self, buffer: BufferSerial) {
+        self.host.imported.remove(&buffer);
+        self.host.allocated.remove(&buffer);
         self.session.freed(buffer);
         self.collect();
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use grantway::backend::headless::{Clock, Headless, HeadlessConfig, RendererKind};
 use grantway::displif::limits::Limits;
 use grantway::guest::Context;
+use grantway::guest::accounts::Accounts;
 use grantway::guest::policy::{GuestPolicy, InputPolicy, PolicyFor};
 use grantway::guest::registry::Registry;
 use grantway::kbdif::status::SessionStatus;
@@ -37,6 +38,7 @@ pub(crate) struct Desk {
     pub(crate) registry: Registry,
     scene: Scene,
     presentation: Headless,
+    accounts: Accounts,
     directory: tempfile::TempDir,
 }
 
@@ -52,6 +54,7 @@ fn policy() -> PolicyFor {
         color: Color { red: 1, green: 2, blue: 3 },
         fullscreen: false,
         routing: grantway::input::Policy::default(),
+        be_alloc: false,
         limits: Limits::default(),
         input: InputPolicy {
             label: name.to_owned(),
@@ -70,7 +73,15 @@ impl Desk {
         let config = HeadlessConfig { outputs: Vec::new(), renderer: RendererKind::Pixman, clock };
         let presentation = Headless::new(config).unwrap();
         let registry = Registry::new(policy(), &mut platform.store);
-        Self { hypervisor, platform, registry, scene: Scene::new(), presentation, directory }
+        Self {
+            hypervisor,
+            platform,
+            registry,
+            scene: Scene::new(),
+            presentation,
+            accounts: Accounts::default(),
+            directory,
+        }
     }
 
     /// One turn of the loop, as `State::turn` does it.
@@ -108,6 +119,7 @@ impl Desk {
             grants: &mut *self.platform.grants,
             channels: &mut *self.platform.event_channels,
             presentation: &mut self.presentation,
+            accounts: &mut self.accounts,
             scene: &mut self.scene,
             flips: &mut flips,
             now: now(),

@@ -43,10 +43,12 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    be_alloc: "be-alloc",
     compositor_killed: "compositor-killed",
     destroy_while_shown: "destroy-while-shown",
     flips_600: "flips-600",
     full_screen: "full-screen",
+    greedy_guest: "greedy-guest",
     guest_destroyed: "guest-destroyed",
     guest_picture: "guest-picture",
     guest_reboots: "guest-reboots",

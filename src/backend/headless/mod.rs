@@ -8,7 +8,7 @@
 mod canvas;
 
 use std::collections::BTreeMap;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -177,6 +177,10 @@ impl Presentation for Headless {
         let (path, reason) = self.canvas.import(id, memory, layout)?;
         self.next_buffer += 1;
         Ok(Imported { id, path, reason })
+    }
+
+    fn allocate(&mut self, _bytes: usize) -> Result<OwnedFd, ImportRefused> {
+        Err(ImportRefused("there is no display whose driver has memory".to_owned()))
     }
 
     /// Frames are composed at once, so a frame on its way reads no guest memory: nothing is held any longer.

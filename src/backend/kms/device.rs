@@ -15,6 +15,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::config::{KmsConfig, KmsError, RendererChoice};
 use super::connectors::{self, Connected};
+use super::dumb;
 use super::output::{Output, Plan};
 use super::pipeline::{self, Drawn, Pipeline};
 use super::session::{Inbox, Notice, Session};
@@ -178,6 +179,12 @@ impl Device {
                 Err(error) => tracing::warn!(output = plan.name, error, "the output can't be used"),
             }
         }
+    }
+
+    /// Takes zeroed memory from the driver.
+    pub(super) fn allocate(&self, bytes: usize) -> Result<OwnedFd, String> {
+        dumb::allocate(self.drm.device_fd(), bytes)
+            .map_err(|why| format!("{} ({}): {why}", self.path.display(), self.driver()))
     }
 
     /// Shows a frame; `None` when the output is not this device's.

@@ -8,6 +8,7 @@ mod config;
 mod connectors;
 mod counter;
 mod device;
+mod dumb;
 mod flight;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
@@ -21,7 +22,7 @@ mod session;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -265,6 +266,17 @@ impl Presentation for Kms {
         }
         self.devices.iter_mut().for_each(|device| device.pipeline.evict(buffer));
         self.events.push(Event::BufferReleased(buffer));
+    }
+
+    fn allocate(&mut self, bytes: usize) -> Result<OwnedFd, ImportRefused> {
+        let mut refused = Err(ImportRefused("no display device is open".to_owned()));
+        for device in &self.devices {
+            match device.allocate(bytes) {
+                Ok(dmabuf) => return Ok(dmabuf),
+                Err(why) => refused = Err(ImportRefused(why)),
+            }
+        }
+        refused
     }
 
     fn commit(&mut self, output: OutputId, frame: &Frame) -> Commit {

@@ -28,6 +28,8 @@ const HELP: &str = "usage: grantway-sim-guest --socket PATH [options]
   --edid                        ask for each connector's EDID (needs version 2)
   --keyboard[=VKB]              drive an input device too, configured by VKB as in vkb=['VKB']
   --memory MIB                  the guest's memory (64)
+  --be-alloc                    let the backend allocate the buffers
+  --touch                       when done, draw into the shown buffer ten times a second, without a flip
   --linger                      when done, keep the last picture until killed
   --abrupt                      when done, end without closing anything";
 
@@ -49,6 +51,8 @@ struct Options {
     edid: bool,
     memory: u32,
     keyboard: Option<String>,
+    be_alloc: bool,
+    touch: bool,
     linger: bool,
     abrupt: bool,
 }
@@ -71,6 +75,8 @@ impl Options {
             edid: false,
             memory: 64,
             keyboard: None,
+            be_alloc: false,
+            touch: false,
             linger: false,
             abrupt: false,
         };
@@ -93,6 +99,8 @@ impl Options {
                 "--zero-size" => options.zero_size = true,
                 "--edid" => options.edid = true,
                 "--keyboard" => options.keyboard = Some("backend-type=linux,backend=0".to_owned()),
+                "--be-alloc" => options.be_alloc = true,
+                "--touch" => options.touch = true,
                 "--linger" => options.linger = true,
                 "--abrupt" => options.abrupt = true,
                 other if other.starts_with("--keyboard=") => {
@@ -158,7 +166,7 @@ struct Program {
 
 impl Program {
     fn new(options: Options) -> Result<Self, FrontError> {
-        let device = format!("backend=0,be-alloc=0,connectors={}", options.connectors);
+        let device = format!("backend=0,be-alloc={},connectors={}", u8::from(options.be_alloc), options.connectors);
         let vkb = options.keyboard.as_ref().map(|line| format!("vkb:{line}"));
         let devices: Vec<_> = vkb.iter().chain([&device]).map(String::as_str).collect();
         let guest = Guest::start(&options.socket, &options.name, &devices, options.memory.saturating_mul(256))?;
@@ -205,6 +213,15 @@ impl Program {
             self.show(index)?;
         }
         self.flip_until_done()?;
+        if self.options.touch {
+            loop {
+                for index in 0..self.screens.len() {
+                    self.touch(index)?;
+                }
+                self.front.wait_flips(Duration::from_millis(100))?;
+                self.front.check_backend()?;
+            }
+        }
         if self.options.linger {
             loop {
                 self.wait(Duration::from_secs(1))?;
@@ -253,6 +270,15 @@ impl Program {
         }
         screen.frame += 1;
         Ok(surface.framebuffer)
+    }
+
+    /// Draws the next frame into the buffer that is shown, and tells nobody.
+    fn touch(&mut self, index: usize) -> Result<(), FrontError> {
+        if let Some(screen) = self.screens.get_mut(index) {
+            // The parity of the frame that is shown.
+            screen.frame += 1;
+        }
+        self.draw(index).map(drop)
     }
 
     fn show(&mut self, index: usize) -> Result<(), FrontError> {

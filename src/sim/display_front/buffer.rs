@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Display buffers: pages, grants, and the page directory that lists them.
 
-use crate::sim::front::{FrontError, Guest};
+use crate::sim::front::{ForeignPages, FrontError, Guest};
 use crate::xen::grants::Access;
 use crate::xen::pages::SharedPages;
 use crate::xen::{GrantRef, PAGE_SIZE};
+
+/// What stands behind the last reference of a directory that the backend fills: nothing may be written there.
+const UNTOUCHED: u32 = 0xdead_beef;
 
 /// Grant references in one page of a directory.
 const REFS_PER_PAGE: usize = 1023;
@@ -51,6 +54,26 @@ impl Geometry {
     }
 }
 
+fn grant(guest: &mut Guest, frames: &[u32]) -> Result<Vec<GrantRef>, FrontError> {
+    frames.iter().map(|frame| guest.grant(*frame, Access::ReadWrite)).collect()
+}
+
+/// Takes pages for a directory, grants them, and writes the entries and the links between the pages.
+fn directory(guest: &mut Guest, entries: &[u32]) -> Result<(Vec<u32>, Vec<GrantRef>), FrontError> {
+    let frames = guest.allocate(entries.len().div_ceil(REFS_PER_PAGE))?;
+    let refs = grant(guest, &frames)?;
+    if frames.is_empty() {
+        return Ok((frames, refs));
+    }
+    let pages = guest.view(&frames)?;
+    let next = refs.iter().skip(1).map(|gref| gref.0).chain([0]);
+    for ((index, next), entries) in next.enumerate().zip(entries.chunks(REFS_PER_PAGE)) {
+        let bytes: Vec<_> = [next].iter().chain(entries).flat_map(|word| word.to_ne_bytes()).collect();
+        pages.write(index * PAGE_SIZE, &bytes)?;
+    }
+    Ok((frames, refs))
+}
+
 /// A buffer's pages and grants.
 #[derive(Debug)]
 pub struct Buffer {
@@ -68,6 +91,8 @@ pub struct Buffer {
     pub directory_frames: Vec<u32>,
     /// Their grants.
     pub directory_refs: Vec<GrantRef>,
+    /// The backend's pages, where it has allocated the buffer and they are mapped.
+    pub foreign: Option<ForeignPages>,
 }
 
 impl Buffer {
@@ -79,28 +104,66 @@ impl Buffer {
         let size = geometry.total();
         let pages = usize::try_from(size).unwrap_or(usize::MAX).div_ceil(PAGE_SIZE);
         let frames = guest.allocate(pages)?;
-        let directory_frames = guest.allocate(pages.div_ceil(REFS_PER_PAGE))?;
-        let mut grant = |frames: &[u32]| -> Result<Vec<GrantRef>, FrontError> {
-            frames.iter().map(|frame| guest.grant(*frame, Access::ReadWrite)).collect()
-        };
-        let (refs, directory_refs) = (grant(&frames)?, grant(&directory_frames)?);
-        let buffer = Self { cookie, size, geometry, frames, refs, directory_frames, directory_refs };
-        buffer.write_directory(guest)?;
-        Ok(buffer)
+        let refs = grant(guest, &frames)?;
+        let listed: Vec<_> = refs.iter().map(|gref| gref.0).collect();
+        let (directory_frames, directory_refs) = directory(guest, &listed)?;
+        Ok(Self { cookie, size, geometry, frames, refs, directory_frames, directory_refs, foreign: None })
     }
 
-    fn write_directory(&self, guest: &Guest) -> Result<(), FrontError> {
-        if self.directory_frames.is_empty() {
-            return Ok(());
+    /// Grants a directory alone, for the backend to fill.
+    ///
+    /// # Errors
+    /// See [`FrontError`].
+    pub fn make_empty(guest: &mut Guest, cookie: u64, geometry: Geometry) -> Result<Self, FrontError> {
+        let size = geometry.total();
+        let pages = usize::try_from(size).unwrap_or(usize::MAX).div_ceil(PAGE_SIZE);
+        let mut listed = vec![0; pages];
+        listed.resize(pages.next_multiple_of(REFS_PER_PAGE), UNTOUCHED);
+        let (directory_frames, directory_refs) = directory(guest, &listed)?;
+        let (frames, refs) = (Vec::new(), Vec::new());
+        Ok(Self { cookie, size, geometry, frames, refs, directory_frames, directory_refs, foreign: None })
+    }
+
+    /// Maps the pages that the backend has granted. They must be zeroed, and the directory must hold as many
+    /// references as there are pages, and nothing more.
+    ///
+    /// # Errors
+    /// See [`FrontError`].
+    pub fn map(&mut self, guest: &mut Guest) -> Result<(), FrontError> {
+        let pages = usize::try_from(self.size).unwrap_or(usize::MAX).div_ceil(PAGE_SIZE);
+        let (refs, rest) = self.listed(guest, pages)?;
+        if refs.len() != pages || rest.iter().any(|word| *word != UNTOUCHED) {
+            return Err(FrontError::Refused(format!("not exactly {pages} references were written")));
         }
-        let pages = guest.view(&self.directory_frames)?;
-        let next = self.directory_refs.iter().skip(1).map(|gref| gref.0).chain([0]);
-        for ((index, next), refs) in next.enumerate().zip(self.refs.chunks(REFS_PER_PAGE)) {
-            let words = [next].into_iter().chain(refs.iter().map(|gref| gref.0));
-            let bytes: Vec<_> = words.flat_map(u32::to_ne_bytes).collect();
-            pages.write(index * PAGE_SIZE, &bytes)?;
+        let foreign = guest.map_foreign(&refs)?;
+        let mut bytes = vec![0xff; pages.saturating_mul(PAGE_SIZE)];
+        foreign.view()?.read(0, &mut bytes)?;
+        self.foreign = Some(foreign);
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Err(FrontError::Refused("the backend's pages are not zeroed".to_owned()));
         }
         Ok(())
+    }
+
+    /// What the directory holds: the references of the first `count` entries that are not 0, and the other entries.
+    fn listed(&self, guest: &Guest, count: usize) -> Result<(Vec<GrantRef>, Vec<u32>), FrontError> {
+        let pages = guest.view(&self.directory_frames)?;
+        let mut words = Vec::new();
+        for page in 0..self.directory_frames.len() {
+            for entry in 1..=REFS_PER_PAGE {
+                words.push(pages.load_u32(page * PAGE_SIZE + entry * 4)?);
+            }
+        }
+        let rest = words.split_off(count.min(words.len()));
+        Ok((words.into_iter().filter(|word| *word != 0).map(GrantRef).collect(), rest))
+    }
+
+    /// Gives the backend's pages back to it.
+    ///
+    /// # Errors
+    /// See [`FrontError`].
+    pub fn unmap(&mut self, guest: &mut Guest) -> Result<(), FrontError> {
+        self.foreign.take().map_or(Ok(()), |foreign| guest.unmap_foreign(foreign))
     }
 
     /// The first page of the directory; 0 for a buffer without pages.
@@ -114,7 +177,10 @@ impl Buffer {
     /// # Errors
     /// The kernel's.
     pub fn view(&self, guest: &Guest) -> Result<SharedPages, FrontError> {
-        guest.view(&self.frames)
+        match &self.foreign {
+            Some(foreign) => foreign.view(),
+            None => guest.view(&self.frames),
+        }
     }
 
     /// Takes all grants back and frees the pages; gives how many pages the backend still has mapped. Those

@@ -115,6 +115,35 @@ pub struct Guest {
     store: GuestStore,
 }
 
+/// References in one message to the hypervisor.
+const REFS_A_MESSAGE: usize = 1000;
+
+/// Pages of Dom0 that a guest maps, until it gives them back or dies.
+#[derive(Debug)]
+pub struct ForeignPages {
+    memory: Option<OwnedFd>,
+    pages: Vec<u64>,
+    refs: Vec<GrantRef>,
+}
+
+impl ForeignPages {
+    /// The guest's view of the pages.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn view(&self) -> Result<SharedPages, FrontError> {
+        let memory = self.memory.as_ref().ok_or(FrontError::NoRoom("pages"))?;
+        Ok(assemble(memory, self.pages.iter().copied())?)
+    }
+}
+
+/// Pages of a file, one behind the other.
+fn assemble(memory: &OwnedFd, pages: impl Iterator<Item = u64>) -> io::Result<SharedPages> {
+    let size = u64::try_from(PAGE_SIZE).unwrap_or(0);
+    let runs: Vec<_> = pages.map(|page| Run { offset: page * size, len: PAGE_SIZE }).collect();
+    Ok(Region::assemble(memory, &runs, Access::ReadWrite)?.into_pages(()))
+}
+
 /// One event channel of a guest, not yet or already bound by the backend.
 #[derive(Debug)]
 pub struct Channel {
@@ -236,10 +265,7 @@ impl Guest {
     /// # Errors
     /// The kernel's.
     pub fn view(&self, frames: &[u32]) -> Result<SharedPages, FrontError> {
-        let page = u64::try_from(PAGE_SIZE).unwrap_or(0);
-        let runs: Vec<_> =
-            frames.iter().map(|frame| Run { offset: u64::from(*frame) * page, len: PAGE_SIZE }).collect();
-        Ok(Region::assemble(&self.memory, &runs, Access::ReadWrite)?.into_pages(()))
+        Ok(assemble(&self.memory, frames.iter().map(|frame| u64::from(*frame)))?)
     }
 
     /// Grants a page to Dom0.
@@ -260,6 +286,50 @@ impl Guest {
             self.free_grants.push(gref);
         }
         revoked
+    }
+
+    /// Maps pages that Dom0 grants, in the given order.
+    ///
+    /// # Errors
+    /// See [`FrontError`]; then nothing is mapped.
+    pub fn map_foreign(&mut self, refs: &[GrantRef]) -> Result<ForeignPages, FrontError> {
+        let mut foreign = ForeignPages { memory: None, pages: Vec::new(), refs: Vec::new() };
+        for chunk in refs.chunks(REFS_A_MESSAGE) {
+            match self.map_chunk(chunk, &mut foreign) {
+                Ok(()) => foreign.refs.extend_from_slice(chunk),
+                Err(error) => {
+                    self.unmap_foreign(foreign)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(foreign)
+    }
+
+    fn map_chunk(&self, refs: &[GrantRef], foreign: &mut ForeignPages) -> Result<(), FrontError> {
+        send_refs(self.control.as_fd(), "map", refs)?;
+        let mut answer = Control::receive(self.control.as_fd())?.ok_or(FrontError::BackendGone)?;
+        match answer.words().as_slice() {
+            ["mapped", pages @ ..] => {
+                let pages: Result<Vec<u64>, _> = pages.iter().map(|page| page.parse()).collect();
+                foreign.pages.extend(pages.map_err(|_| unexpected(&answer))?);
+            }
+            ["refused", why] => return Err(FrontError::Refused((*why).to_owned())),
+            _ => return Err(unexpected(&answer)),
+        }
+        foreign.memory = answer.fds.pop();
+        Ok(())
+    }
+
+    /// Unmaps pages of Dom0.
+    ///
+    /// # Errors
+    /// See [`FrontError`].
+    pub fn unmap_foreign(&mut self, foreign: ForeignPages) -> Result<(), FrontError> {
+        for chunk in foreign.refs.chunks(REFS_A_MESSAGE) {
+            send_refs(self.control.as_fd(), "unmap", chunk)?;
+        }
+        Ok(())
     }
 
     /// Offers an event channel to Dom0.
@@ -286,6 +356,12 @@ impl Guest {
     pub fn close_channel(&mut self, channel: Channel) -> Result<(), FrontError> {
         Ok(Control::send(self.control.as_fd(), &["close", &channel.port.to_string()], &[])?)
     }
+}
+
+fn send_refs(socket: BorrowedFd<'_>, kind: &str, refs: &[GrantRef]) -> io::Result<()> {
+    let numbers: Vec<_> = refs.iter().map(GrantRef::to_string).collect();
+    let words: Vec<_> = [kind].into_iter().chain(numbers.iter().map(String::as_str)).collect();
+    Control::send(socket, &words, &[])
 }
 
 fn eventfd(fd: OwnedFd) -> EventFd {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Guests that keep to no rule: what they can do, as primitives, and a table of what they try ([`cases`]).
 
+mod allocations;
 mod buffers;
 mod config;
 mod rings;
@@ -45,22 +46,29 @@ pub struct Case {
     pub expected: Expected,
     /// The protocol's version.
     pub version: u32,
+    /// What its device's configuration says of memory of ours.
+    pub be_alloc: u8,
     /// What is done.
     pub act: Act,
 }
 
 const fn case(name: &'static str, expected: Expected, act: Act) -> Case {
-    Case { name, expected, version: 1, act }
+    Case { name, expected, version: 1, be_alloc: 0, act }
+}
+
+/// For a guest that may have memory of ours.
+const fn case_alloc(name: &'static str, expected: Expected, act: Act) -> Case {
+    Case { name, expected, version: 1, be_alloc: 1, act }
 }
 
 const fn case_v2(name: &'static str, expected: Expected, act: Act) -> Case {
-    Case { name, expected, version: 2, act }
+    Case { name, expected, version: 2, be_alloc: 0, act }
 }
 
 /// All cases.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    [rings::CASES, buffers::CASES, config::CASES, store::CASES].concat()
+    [rings::CASES, buffers::CASES, allocations::CASES, config::CASES, store::CASES].concat()
 }
 
 /// A guest with two connectors of 128x96 that does what it likes.
@@ -77,8 +85,8 @@ pub struct Hostile {
 /// # Errors
 /// In words, when something else came of it than expected.
 pub fn run(socket: &Path, case: &Case) -> Result<(), String> {
-    let device = "backend=0,be-alloc=0,connectors=bad-a:128x96;bad-b:128x96";
-    let guest = Guest::start(socket, "bad", &[device], 8192).map_err(|error| error.to_string())?;
+    let device = format!("backend=0,be-alloc={},connectors=bad-a:128x96;bad-b:128x96", case.be_alloc);
+    let guest = Guest::start(socket, "bad", &[&device], 8192).map_err(|error| error.to_string())?;
     let mut hostile = Hostile { front: DisplayFront::new(guest, 0, case.version), statuses: Vec::new() };
     hostile.judge(case).map_err(|why| format!("{}: {why}", case.name))
 }
@@ -132,6 +140,20 @@ impl Hostile {
     fn works(&mut self) -> Result<(), FrontError> {
         let buffer = self.front.create_buffer(Geometry::picture(16, 16, 32))?;
         self.front.destroy_buffer(buffer)
+    }
+
+    /// Waits until a buffer is served again: what was let go is free a little later.
+    ///
+    /// # Errors
+    /// After 5 s without one.
+    pub fn until_served(&mut self) -> Result<(), FrontError> {
+        let end = now() + Duration::from_secs(5);
+        loop {
+            match self.works() {
+                Err(FrontError::Status { .. }) if now() < end => wait(&[], Duration::from_millis(10))?,
+                other => return other,
+            };
+        }
     }
 
     /// Sends a request and notes the answer's status.

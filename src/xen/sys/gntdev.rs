@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The mainline grant driver, `/dev/xen/gntdev`.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 use nix::errno::Errno;
 
+use super::kernel::{GntdevDevice, Kernel};
 use super::mapping::{Keeper, Region, Run};
-use super::{OpenError, advice, ioctl, open_device};
+use super::{OpenError, advice};
 use crate::xen::grants::{Access, GrantError};
 use crate::xen::{DomId, GrantRef, PAGE_SIZE};
 
@@ -18,20 +18,20 @@ pub(super) const DEVICE: &str = "/dev/xen/gntdev";
 /// The driver.
 #[derive(Clone, Debug)]
 pub(super) struct Gntdev {
-    device: Rc<File>,
+    device: Rc<dyn GntdevDevice>,
 }
 
 /// Tells the driver that a mapping is over, after it was unmapped.
 #[derive(Debug)]
 pub(super) struct Unmap {
-    device: Rc<File>,
+    device: Rc<dyn GntdevDevice>,
     index: u64,
     count: u32,
 }
 
 impl Drop for Unmap {
     fn drop(&mut self) {
-        if let Err(error) = ioctl::gntdev_unmap(&*self.device, self.index, self.count) {
+        if let Err(error) = self.device.unmap(self.index, self.count) {
             tracing::error!(%error, pages = self.count, "gntdev does not let go of a mapping");
         }
     }
@@ -53,12 +53,12 @@ pub(super) struct Watched {
 }
 
 impl Gntdev {
-    pub(super) fn open() -> Result<Self, OpenError> {
-        let device = open_device(DEVICE).map_err(|error| {
+    pub(super) fn open(kernel: &dyn Kernel) -> Result<Self, OpenError> {
+        let device = kernel.gntdev().map_err(|error| {
             let advice = advice(&error, "boot under Xen and load the module xen-gntdev (modprobe xen-gntdev)");
             OpenError { path: DEVICE.to_owned(), error, advice }
         })?;
-        Ok(Self { device: Rc::new(device) })
+        Ok(Self { device })
     }
 
     /// Maps grants one behind the other.
@@ -68,11 +68,11 @@ impl Gntdev {
             why: format!("{error}; see the module parameter xen_gntdev.limit"),
         };
         let count = u32::try_from(refs.len()).map_err(|error| room(io::Error::other(error)))?;
-        let index = ioctl::gntdev_map(&*self.device, domid, refs).map_err(room)?;
+        let index = self.device.map(domid, refs).map_err(room)?;
         // From here on the driver is told on every way out.
         let unmap = Unmap { device: Rc::clone(&self.device), index, count };
         let run = Run { offset: index, len: refs.len().saturating_mul(PAGE_SIZE) };
-        match Region::map(&*self.device, run, access) {
+        match self.device.mmap(run, access) {
             Ok(region) => Ok((region, unmap)),
             Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Err(room(error)),
             // The driver does not say which one, nor why.
@@ -82,17 +82,17 @@ impl Gntdev {
 
     /// Makes a dma-buf.
     pub(super) fn export(&self, domid: DomId, refs: &[GrantRef]) -> io::Result<(OwnedFd, Watched)> {
-        let made = ioctl::gntdev_dmabuf(&*self.device, domid, refs)?;
+        let made = self.device.dmabuf(domid, refs)?;
         let dmabuf = made.try_clone()?;
         let mut place = made;
-        nix::unistd::dup3(&*self.device, &mut place, nix::fcntl::OFlag::O_CLOEXEC)?;
+        nix::unistd::dup3(self.device.poll_fd(), &mut place, nix::fcntl::OFlag::O_CLOEXEC)?;
         Ok((dmabuf, Watched { place }))
     }
 
     /// Whether a dma-buf is gone and its grants unmapped.
     pub(super) fn is_released(&self, watched: &Watched) -> io::Result<bool> {
         let number = u32::try_from(watched.place.as_raw_fd()).map_err(io::Error::other)?;
-        ioctl::gntdev_is_released(&*self.device, number)
+        self.device.is_released(number)
     }
 
     /// Whether the kernel's driver can make dma-bufs at all, as far as its answer to an export tells.

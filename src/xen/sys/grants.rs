@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,14 +15,23 @@ use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
 use super::OpenError;
 use super::gntdev::{Gntdev, Unmap, Watched};
+use super::kernel::Kernel;
 use super::mapping::{Keeper, Region};
 use super::zcopy::Zcopy;
-use crate::xen::grants::{Access, Export, ExportId, ExportMemory, GrantError, Grants, Provider};
+use crate::xen::grants::{Access, Allocation, Export, ExportId, ExportMemory, GrantError, Grants, Provider};
 use crate::xen::pages::SharedPages;
-use crate::xen::{DomId, GrantRef};
+use crate::xen::{DomId, GrantRef, PAGE_SIZE};
 
 /// How often gntdev is asked for its dma-bufs' release, of which it does not tell by itself.
 const ASK_EVERY: Duration = Duration::from_millis(10);
+
+/// dma-heaps, best first: those for contiguous memory under the names that kernels give them, then any memory.
+pub(super) const HEAPS: [(&str, Provider); 4] = [
+    ("linux,cma", Provider::ContiguousHeap),
+    ("reserved", Provider::ContiguousHeap),
+    ("default_cma_region", Provider::ContiguousHeap),
+    ("system", Provider::SystemHeap),
+];
 
 /// Mapped exports that were dropped.
 #[derive(Debug)]
@@ -52,6 +61,7 @@ impl Keeper for ReportingUnmap {
 /// The real [`Grants`].
 #[derive(Debug)]
 pub(super) struct XenGrants {
+    kernel: Box<dyn Kernel>,
     gntdev: Gntdev,
     helper: Option<Zcopy>,
     next: u64,
@@ -62,8 +72,8 @@ pub(super) struct XenGrants {
 }
 
 impl XenGrants {
-    pub(super) fn open() -> Result<Self, OpenError> {
-        let gntdev = Gntdev::open()?;
+    pub(super) fn open(kernel: Box<dyn Kernel>) -> Result<Self, OpenError> {
+        let gntdev = Gntdev::open(&*kernel)?;
         let plumbing = || -> io::Result<(EventFd, TimerFd, Epoll)> {
             let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
             let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
@@ -78,13 +88,13 @@ impl XenGrants {
             advice: "raise the limit of open files",
         })?;
         let dropped = Rc::new(Dropped { ids: RefCell::default(), wake });
-        Ok(Self { gntdev, helper: None, next: 1, dropped, watched: Vec::new(), timer, epoll })
+        Ok(Self { kernel, gntdev, helper: None, next: 1, dropped, watched: Vec::new(), timer, epoll })
     }
 
     /// The helper may be loaded while we run.
     fn helper(&mut self) -> Result<&mut Zcopy, String> {
         if self.helper.is_none() {
-            let helper = Zcopy::open()?;
+            let helper = Zcopy::open(&*self.kernel)?;
             let event = EpollEvent::new(EpollFlags::EPOLLIN, 2);
             self.epoll.add(helper.poll_fd(), event).map_err(|error| error.to_string())?;
             self.helper = Some(helper);
@@ -113,6 +123,51 @@ impl XenGrants {
                 _ => Ok(Err(format!("{error} (for {} pages)", refs.len()))),
             },
         }
+    }
+
+    /// Grants a dma-buf; the provider is to be said by who took it.
+    fn grant(
+        &mut self,
+        domid: DomId,
+        dmabuf: OwnedFd,
+        pages: usize,
+        provider: Provider,
+    ) -> Result<Allocation, GrantError> {
+        let id = self.next_id();
+        let refs = self.helper().map_err(GrantError::Driver)?.grant(domid, dmabuf.as_fd(), pages, id)?;
+        Ok(Allocation { id, memory: ExportMemory::Dmabuf(dmabuf), refs, provider, reason: String::new() })
+    }
+
+    /// Memory of the first dma-heap that has some which can be granted.
+    fn by_heap(&mut self, domid: DomId, pages: usize, refused: &mut Vec<String>) -> Option<Allocation> {
+        for (name, provider) in HEAPS {
+            let taken = self.kernel.heap(name, pages.saturating_mul(PAGE_SIZE));
+            let why = match taken.map(|dmabuf| self.grant(domid, dmabuf, pages, provider)) {
+                Ok(Ok(allocation)) => return Some(allocation),
+                Ok(Err(error)) => error.to_string(),
+                // Most machines have one or two of these.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => error.to_string(),
+            };
+            refused.push(format!("dma-heap {name}: {why}"));
+        }
+        if refused.is_empty() {
+            refused.push("the kernel has no dma-heap".to_owned());
+        }
+        None
+    }
+
+    fn by_helper_alone(&mut self, domid: DomId, pages: usize) -> Result<Allocation, GrantError> {
+        let id = self.next_id();
+        let (dmabuf, refs) = self.helper().map_err(GrantError::Driver)?.allocate(domid, pages, id)?;
+        let (memory, provider) = (ExportMemory::Dmabuf(dmabuf), Provider::HelperAllocation);
+        Ok(Allocation { id, memory, refs, provider, reason: String::new() })
+    }
+
+    fn next_id(&mut self) -> ExportId {
+        let id = ExportId(self.next);
+        self.next += 1;
+        id
     }
 
     fn by_gntdev_dmabuf(&mut self, domid: DomId, refs: &[GrantRef], id: ExportId) -> Result<ExportMemory, String> {
@@ -169,8 +224,7 @@ impl Grants for XenGrants {
     }
 
     fn export(&mut self, domid: DomId, refs: &[GrantRef]) -> Result<Export, GrantError> {
-        let id = ExportId(self.next);
-        self.next += 1;
+        let id = self.next_id();
         let first = match self.by_helper(domid, refs, id)? {
             Ok(memory) => return Ok(Export { id, memory, provider: Provider::Helper, reason: String::new() }),
             Err(why) => format!("{}: {why}", Provider::Helper.name()),
@@ -181,6 +235,29 @@ impl Grants for XenGrants {
         };
         let memory = self.by_gntdev_map(domid, refs, id)?;
         Ok(Export { id, memory, provider: Provider::GntdevMap, reason: format!("{first}; {second}") })
+    }
+
+    fn allocate(&mut self, domid: DomId, pages: usize) -> Result<Allocation, GrantError> {
+        // Nothing is taken that nobody can grant.
+        self.helper().map_err(GrantError::Driver)?;
+        let mut refused = Vec::new();
+        if let Some(allocation) = self.by_heap(domid, pages, &mut refused) {
+            return Ok(Allocation { reason: refused.join("; "), ..allocation });
+        }
+        let allocation = self.by_helper_alone(domid, pages)?;
+        Ok(Allocation { reason: refused.join("; "), ..allocation })
+    }
+
+    fn grant_dmabuf(&mut self, domid: DomId, dmabuf: OwnedFd, pages: usize) -> Result<Allocation, GrantError> {
+        self.grant(domid, dmabuf, pages, Provider::Display)
+    }
+
+    fn end_access(&mut self, id: ExportId) {
+        match self.helper.as_ref().map_or(Ok(false), |helper| helper.end_access(id)) {
+            Ok(true) => {}
+            Ok(false) => tracing::error!(?id, "the grants of an unknown allocation can't be ended"),
+            Err(error) => tracing::error!(%error, ?id, "the helper does not end an allocation's grants"),
+        }
     }
 
     fn take_released(&mut self, out: &mut Vec<ExportId>) {
@@ -197,3 +274,6 @@ impl Grants for XenGrants {
         self.epoll.0.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;

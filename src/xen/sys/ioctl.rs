@@ -4,7 +4,9 @@
 //! Requests that carry as many references as the caller likes are built in a vector of words.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::fcntl::OFlag;
 
 use crate::xen::{DomId, GrantRef, Port};
 
@@ -43,7 +45,9 @@ pub(super) struct HelperInfo {
     pub(super) max_pages_per_file: u32,
     pub(super) pages_in_use: u32,
     pub(super) buffers_in_use: u32,
-    reserved: [u32; 2],
+    /// 0 in version 1, as is the next.
+    pub(super) pages_granted: u32,
+    pub(super) pages_waiting: u32,
 }
 
 /// `struct xen_zcopy_exp_from_refs`.
@@ -59,7 +63,93 @@ struct ExpFromRefs {
     reserved: u64,
 }
 
+/// `struct xen_zcopy_alloc`.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct Alloc {
+    domid: u32,
+    flags: u32,
+    count: u32,
+    fd: i32,
+    refs: u64,
+    handle: u64,
+    reserved: u64,
+}
+
+/// `struct xen_zcopy_imp_to_refs`.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct ImpToRefs {
+    domid: u32,
+    flags: u32,
+    count: u32,
+    fd: i32,
+    refs: u64,
+    handle: u64,
+    bad_page: u32,
+    reason: u32,
+}
+
+/// `struct xen_zcopy_end_access`.
+#[repr(C)]
+#[derive(Debug, Default)]
+struct EndAccess {
+    handle: u64,
+    reserved: u64,
+}
+
+/// `struct xen_zcopy_domain`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DomainAccount {
+    pub(super) domid: u32,
+    pub(super) flags: u32,
+    pub(super) buffers: u32,
+    pub(super) pages_granted: u32,
+    pub(super) pages_waiting: u32,
+    pub(super) max_pages: u32,
+    pub(super) reserved: [u32; 2],
+}
+
+/// `struct dma_heap_allocation_data` (Linux's `include/uapi/linux/dma-heap.h`).
+#[repr(C)]
+#[derive(Debug, Default)]
+struct HeapAllocation {
+    len: u64,
+    fd: u32,
+    fd_flags: u32,
+    heap_flags: u64,
+}
+
+/// Memory of ours that was granted.
+#[derive(Debug)]
+pub(super) struct Granted {
+    /// The helper's name for it.
+    pub(super) handle: u64,
+    /// One for each page.
+    pub(super) refs: Vec<u32>,
+}
+
+/// Why a dma-buf was not granted.
+#[derive(Debug)]
+pub(super) enum ImportError {
+    /// The call failed.
+    Call(io::Error),
+    /// A page can't be granted as it is: which one, and the helper's `enum xen_zcopy_refused`.
+    Page {
+        /// The first such page.
+        page: u32,
+        /// Why.
+        reason: u32,
+    },
+}
+
 // The layouts are part of the kernel's interface.
+const _: () = assert!(size_of::<Alloc>() == 40);
+const _: () = assert!(size_of::<ImpToRefs>() == 40);
+const _: () = assert!(size_of::<EndAccess>() == 16);
+const _: () = assert!(size_of::<DomainAccount>() == 32);
+const _: () = assert!(size_of::<HeapAllocation>() == 24);
 const _: () = assert!(size_of::<BindInterdomain>() == 8);
 const _: () = assert!(size_of::<UnmapGrantRef>() == 16);
 const _: () = assert!(size_of::<WaitReleased>() == 8);
@@ -75,7 +165,10 @@ const DMABUF_SIZE: usize = 20;
 mod raw {
     use nix::sys::ioctl::NONE;
 
-    use super::{BindInterdomain, DMABUF_SIZE, ExpFromRefs, HelperInfo, MAP_SIZE, UnmapGrantRef, WaitReleased};
+    use super::{
+        Alloc, BindInterdomain, DMABUF_SIZE, DomainAccount, EndAccess, ExpFromRefs, HeapAllocation, HelperInfo,
+        ImpToRefs, MAP_SIZE, UnmapGrantRef, WaitReleased,
+    };
 
     nix::ioctl_write_ptr_bad!(evtchn_bind, nix::ioc!(NONE, b'E', 1, size_of::<BindInterdomain>()), BindInterdomain);
     nix::ioctl_write_ptr_bad!(evtchn_unbind, nix::ioc!(NONE, b'E', 3, size_of::<u32>()), u32);
@@ -86,6 +179,11 @@ mod raw {
     nix::ioctl_write_ptr_bad!(gntdev_wait, nix::ioc!(NONE, b'G', 10, size_of::<WaitReleased>()), WaitReleased);
     nix::ioctl_read!(zcopy_info, b'Z', 0, HelperInfo);
     nix::ioctl_readwrite!(zcopy_export, b'Z', 1, ExpFromRefs);
+    nix::ioctl_readwrite!(zcopy_alloc, b'Z', 3, Alloc);
+    nix::ioctl_readwrite!(zcopy_import, b'Z', 4, ImpToRefs);
+    nix::ioctl_write_ptr!(zcopy_end_access, b'Z', 5, EndAccess);
+    nix::ioctl_readwrite!(zcopy_domain, b'Z', 6, DomainAccount);
+    nix::ioctl_readwrite!(heap_alloc, b'H', 0, HeapAllocation);
 }
 
 /// Binds a domain's port; gives ours.
@@ -132,7 +230,8 @@ pub(super) fn gntdev_unmap(device: impl AsFd, index: u64, count: u32) -> io::Res
 pub(super) fn gntdev_dmabuf(device: impl AsFd, domid: DomId, refs: &[GrantRef]) -> io::Result<OwnedFd> {
     let count = u32::try_from(refs.len()).map_err(io::Error::other)?;
     let head = [0, count, 0, domid.0.into()];
-    let mut words: Vec<u32> = head.into_iter().chain(refs.iter().map(|gref| gref.0)).collect();
+    // One more word: the kernel reads its structure with one reference, even where none is asked for.
+    let mut words: Vec<u32> = head.into_iter().chain(refs.iter().map(|gref| gref.0)).chain([0]).collect();
     // SAFETY: the words are laid out as the kernel's structure with `count` references behind it.
     unsafe { raw::gntdev_dmabuf(device.as_fd().as_raw_fd(), words.as_mut_ptr()) }?;
     let fd = words.get(2).and_then(|fd| i32::try_from(*fd).ok()).ok_or(io::ErrorKind::InvalidData)?;
@@ -173,6 +272,77 @@ pub(super) fn zcopy_export(device: impl AsFd, domid: DomId, refs: &[u32]) -> io:
     }
     // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
     Ok((unsafe { OwnedFd::from_raw_fd(export.fd) }, export.handle))
+}
+
+/// Allocates zeroed pages, grants them, and makes a dma-buf of them.
+pub(super) fn zcopy_alloc(device: impl AsFd, domid: DomId, pages: usize) -> io::Result<(OwnedFd, Granted)> {
+    let count = u32::try_from(pages).map_err(io::Error::other)?;
+    let mut refs = vec![0_u32; pages];
+    let address = u64::try_from(refs.as_mut_ptr().addr()).map_err(io::Error::other)?;
+    let mut alloc = Alloc { domid: domid.0.into(), count, fd: -1, refs: address, ..Alloc::default() };
+    // SAFETY: the kernel reads and writes the structure and writes `count` words at `refs`; both live until the
+    // call returns, and nobody looks at them meanwhile.
+    unsafe { raw::zcopy_alloc(device.as_fd().as_raw_fd(), &raw mut alloc) }?;
+    if alloc.fd < 0 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    let dmabuf = unsafe { OwnedFd::from_raw_fd(alloc.fd) };
+    Ok((dmabuf, Granted { handle: alloc.handle, refs }))
+}
+
+/// Grants the pages of a dma-buf.
+pub(super) fn zcopy_import(
+    device: impl AsFd,
+    domid: DomId,
+    dmabuf: BorrowedFd<'_>,
+    pages: usize,
+) -> Result<Granted, ImportError> {
+    let number = |error| ImportError::Call(io::Error::other(error));
+    let count = u32::try_from(pages).map_err(number)?;
+    let mut refs = vec![0_u32; pages];
+    let address = u64::try_from(refs.as_mut_ptr().addr()).map_err(number)?;
+    let fd = dmabuf.as_raw_fd();
+    let mut import = ImpToRefs { domid: domid.0.into(), count, fd, refs: address, ..ImpToRefs::default() };
+    // SAFETY: as in zcopy_alloc.
+    match unsafe { raw::zcopy_import(device.as_fd().as_raw_fd(), &raw mut import) } {
+        Ok(_) => Ok(Granted { handle: import.handle, refs }),
+        Err(nix::errno::Errno::EOPNOTSUPP) if import.reason != 0 => {
+            Err(ImportError::Page { page: import.bad_page, reason: import.reason })
+        }
+        Err(error) => Err(ImportError::Call(error.into())),
+    }
+}
+
+/// Ends the grants of an allocation or import as soon as the guest has unmapped them.
+pub(super) fn zcopy_end_access(device: impl AsFd, handle: u64) -> io::Result<()> {
+    let end = EndAccess { handle, reserved: 0 };
+    // SAFETY: the kernel reads the structure, which lives until the call returns.
+    unsafe { raw::zcopy_end_access(device.as_fd().as_raw_fd(), &raw const end) }?;
+    Ok(())
+}
+
+/// What a domain was granted, by whomever.
+pub(super) fn zcopy_domain(device: impl AsFd, domid: DomId) -> io::Result<DomainAccount> {
+    let mut account = DomainAccount { domid: domid.0.into(), ..DomainAccount::default() };
+    // SAFETY: the kernel reads and writes the structure, which lives until the call returns.
+    unsafe { raw::zcopy_domain(device.as_fd().as_raw_fd(), &raw mut account) }?;
+    Ok(account)
+}
+
+/// Takes zeroed memory from a dma-heap.
+pub(super) fn heap_alloc(device: impl AsFd, bytes: usize) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let mut allocation = HeapAllocation {
+        len: u64::try_from(bytes).map_err(io::Error::other)?,
+        fd_flags: u32::try_from(flags.bits()).map_err(io::Error::other)?,
+        ..HeapAllocation::default()
+    };
+    // SAFETY: the kernel reads and writes the structure, which lives until the call returns.
+    unsafe { raw::heap_alloc(device.as_fd().as_raw_fd(), &raw mut allocation) }?;
+    let fd = i32::try_from(allocation.fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Two words beside each other, as the kernel sees them in memory.

@@ -6,6 +6,7 @@ mod gntdev;
 mod grants;
 #[allow(unsafe_code, reason = "the drivers' ioctls")]
 mod ioctl;
+mod kernel;
 #[allow(unsafe_code, reason = "mmap and munmap")]
 pub mod mapping;
 mod probe;
@@ -20,7 +21,7 @@ use nix::fcntl::OFlag;
 use thiserror::Error;
 
 use crate::xen::Platform;
-pub use probe::{Probe, ProbeState, probe};
+pub use probe::{ALLOCATION_PROBE, PROVIDER_PROBE, Probe, ProbeState, probe};
 
 /// A part of Xen that is not there, and what to do.
 #[derive(Debug, Error)]
@@ -42,7 +43,7 @@ pub fn open() -> Result<Platform, OpenError> {
     Ok(Platform {
         store: store::connect()?,
         event_channels: Box::new(evtchn::Evtchn::open()?),
-        grants: Box::new(grants::XenGrants::open()?),
+        grants: Box::new(grants::XenGrants::open(Box::new(kernel::ThisKernel))?),
     })
 }
 

@@ -4,7 +4,10 @@
 use std::fs;
 use std::io;
 
-use super::{evtchn, gntdev, open_device, store, zcopy};
+use nix::errno::Errno;
+
+use super::{evtchn, gntdev, ioctl, open_device, store, zcopy};
+use crate::xen::DomId;
 
 /// How a part of Xen stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +45,82 @@ pub fn probe() -> Vec<Probe> {
         device("event channels", evtchn::DEVICE, "modprobe xen-evtchn"),
         device("grants", gntdev::DEVICE, "modprobe xen-gntdev"),
         helper(),
+        provider(&helper_state(), &gntdev_dmabuf()),
+        allocation(&helper_state(), &heaps()),
     ]
+}
+
+/// The probe that says which provider will make buffers of the guests' grants.
+pub const PROVIDER_PROBE: &str = "guests' buffers";
+/// The probe that says where memory of ours for guests will come from.
+pub const ALLOCATION_PROBE: &str = "buffers in our memory";
+
+/// The helper's version, or why there is none that we can use.
+fn helper_state() -> Result<u32, String> {
+    let info = zcopy::info().map_err(|error| error.to_string())?;
+    zcopy::check(&info)?;
+    Ok(info.version)
+}
+
+/// Whether mainline's driver makes dma-bufs. It is asked for one of no pages, which it refuses in any case: it
+/// says how far it has come.
+fn gntdev_dmabuf() -> Result<(), String> {
+    if line("/sys/hypervisor/guest_type").is_ok_and(|kind| kind == "PV") {
+        return Err("this is a PV Dom0, whose gntdev makes no dma-bufs".to_owned());
+    }
+    let device = open_device(gntdev::DEVICE).map_err(|error| error.to_string())?;
+    match ioctl::gntdev_dmabuf(device, DomId(0), &[]) {
+        Err(error) if error.raw_os_error().map(Errno::from_raw) == Some(Errno::ENOTTY) => {
+            Err("the kernel has no CONFIG_XEN_GNTDEV_DMABUF".to_owned())
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// The dma-heaps that we would take memory from.
+fn heaps() -> Vec<&'static str> {
+    let exists = |name: &&str| fs::exists(format!("/dev/dma_heap/{name}")).unwrap_or(false);
+    super::grants::HEAPS.iter().map(|(name, _)| *name).filter(exists).collect()
+}
+
+fn provider(helper: &Result<u32, String>, gntdev: &Result<(), String>) -> Probe {
+    const BETTER: &str = "build and load the module xen-zcopy from kernel-helper/";
+    let probe =
+        |state, detail: String, advice: &str| Probe { name: PROVIDER_PROBE, state, detail, advice: advice.to_owned() };
+    match (helper, gntdev) {
+        (Ok(_), _) => {
+            probe(ProbeState::Ok, "xen-zcopy: dma-bufs, and the kernel tells of their release".to_owned(), "")
+        }
+        (Err(why), Ok(())) => {
+            let detail = format!("gntdev-dmabuf: dma-bufs, whose release is asked for; not xen-zcopy: {why}");
+            probe(ProbeState::Missing, detail, BETTER)
+        }
+        (Err(why), Err(neither)) => {
+            let detail =
+                format!("gntdev-map: only the CPU reads them; not xen-zcopy: {why}; not gntdev-dmabuf: {neither}");
+            probe(ProbeState::Missing, detail, BETTER)
+        }
+    }
+}
+
+fn allocation(helper: &Result<u32, String>, heaps: &[&str]) -> Probe {
+    let probe = |state, detail: String, advice: &str| Probe {
+        name: ALLOCATION_PROBE,
+        state,
+        detail,
+        advice: advice.to_owned(),
+    };
+    let why = match helper {
+        Ok(version) if *version >= zcopy::VERSION => {
+            let heaps = heaps.iter().map(|name| format!("dma-heap {name}, "));
+            let sources: String = ["the display's driver, ".to_owned()].into_iter().chain(heaps).collect();
+            return probe(ProbeState::Ok, format!("from {sources}xen-zcopy: the first that can be granted"), "");
+        }
+        Ok(version) => format!("xen-zcopy speaks version {version}"),
+        Err(why) => format!("no xen-zcopy: {why}"),
+    };
+    let advice = "only guests with be-alloc=1 need them: load the module xen-zcopy of this release";
+    probe(ProbeState::Missing, format!("can't be had: {why}"), advice)
 }
 
 fn found(name: &'static str, detail: String) -> Probe {
@@ -137,5 +215,38 @@ fn helper() -> Probe {
     match zcopy::check(&info) {
         Ok(()) => found(NAME, detail),
         Err(why) => Probe { name: NAME, state: ProbeState::Failed, detail, advice: why },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_that_will_be_used_is_named_with_why_and_what_to_do() {
+        let pv = Err("PV".to_owned());
+        let absent = Err("not loaded".to_owned());
+        let best = provider(&Ok(2), &pv);
+        assert_eq!((best.state, best.advice.as_str()), (ProbeState::Ok, ""));
+        assert!(best.detail.starts_with("xen-zcopy:"));
+        let second = provider(&absent, &Ok(()));
+        assert_eq!(second.state, ProbeState::Missing);
+        assert!(second.detail.starts_with("gntdev-dmabuf:") && second.detail.ends_with("not xen-zcopy: not loaded"));
+        let last = provider(&absent, &pv);
+        assert!(last.detail.starts_with("gntdev-map:") && last.detail.ends_with("not gntdev-dmabuf: PV"));
+        assert!(last.advice.contains("xen-zcopy"));
+    }
+
+    #[test]
+    fn memory_of_ours_needs_the_helpers_second_version() {
+        let ready = allocation(&Ok(2), &["linux,cma", "system"]);
+        let order =
+            "from the display's driver, dma-heap linux,cma, dma-heap system, xen-zcopy: the first that can be granted";
+        assert_eq!((ready.state, ready.detail.as_str()), (ProbeState::Ok, order));
+        for helper in [Ok(1), Err("not loaded".to_owned())] {
+            let missing = allocation(&helper, &["system"]);
+            assert_eq!(missing.state, ProbeState::Missing);
+            assert!(!missing.advice.is_empty());
+        }
     }
 }

@@ -2,18 +2,21 @@
 //! The kernel helper, `/dev/xen/zcopy`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::ioctl::{self, HelperInfo};
+use nix::errno::Errno;
+
+use super::ioctl::{self, Granted, HelperInfo, ImportError};
+use super::kernel::{HelperDevice, Kernel};
 use super::open_device;
-use crate::xen::grants::ExportId;
+use crate::xen::grants::{ExportId, GrantError};
 use crate::xen::{DomId, GrantRef};
 
 pub(super) const DEVICE: &str = "/dev/xen/zcopy";
 
-/// The version of the helper's interface that we speak.
+/// The versions of the helper's interface that we speak: the first has no memory of ours.
+const FIRST_VERSION: u32 = 1;
 pub(super) const VERSION: u32 = 2;
 
 /// Bytes in a release record: handle, status, reserved.
@@ -22,28 +25,98 @@ const RECORD: usize = 16;
 /// The helper.
 #[derive(Debug)]
 pub(super) struct Zcopy {
-    device: File,
+    device: Box<dyn HelperDevice>,
+    version: u32,
     exports: BTreeMap<u64, ExportId>,
 }
 
 impl Zcopy {
     /// Opens the helper and checks its version; an error says what to do.
-    pub(super) fn open() -> Result<Self, String> {
-        let device = open_device(DEVICE).map_err(|error| {
+    pub(super) fn open(kernel: &dyn Kernel) -> Result<Self, String> {
+        let device = kernel.helper().map_err(|error| {
             let missing = "is the module xen-zcopy loaded?";
             format!("{DEVICE} can't be opened: {error}; {}", super::advice(&error, missing))
         })?;
-        let info = ioctl::zcopy_info(&device).map_err(|error| format!("{DEVICE}: {error}"))?;
+        let info = device.info().map_err(|error| format!("{DEVICE}: {error}"))?;
         check(&info)?;
-        Ok(Self { device, exports: BTreeMap::new() })
+        Ok(Self { device, version: info.version, exports: BTreeMap::new() })
     }
 
     /// Makes a dma-buf, whose release will be reported under `id`.
     pub(super) fn export(&mut self, domid: DomId, refs: &[GrantRef], id: ExportId) -> io::Result<OwnedFd> {
         let refs: Vec<_> = refs.iter().map(|gref| gref.0).collect();
-        let (fd, handle) = ioctl::zcopy_export(&self.device, domid, &refs)?;
+        let (fd, handle) = self.device.export(domid, &refs)?;
         self.exports.insert(handle, id);
         Ok(fd)
+    }
+
+    /// Allocates and grants pages; the end of both will be reported under `id`.
+    pub(super) fn allocate(
+        &mut self,
+        domid: DomId,
+        pages: usize,
+        id: ExportId,
+    ) -> Result<(OwnedFd, Vec<GrantRef>), GrantError> {
+        self.check_allocates()?;
+        let made = self.device.allocate(domid, pages);
+        let (dmabuf, granted) = made.map_err(|error| self.no_room(domid, pages, &error))?;
+        Ok((dmabuf, self.remember(granted, id)))
+    }
+
+    /// Grants a dma-buf's pages; the end will be reported under `id`.
+    pub(super) fn grant(
+        &mut self,
+        domid: DomId,
+        dmabuf: BorrowedFd<'_>,
+        pages: usize,
+        id: ExportId,
+    ) -> Result<Vec<GrantRef>, GrantError> {
+        self.check_allocates()?;
+        match self.device.import(domid, dmabuf, pages) {
+            Ok(granted) => Ok(self.remember(granted, id)),
+            Err(ImportError::Call(error)) => Err(self.no_room(domid, pages, &error)),
+            Err(ImportError::Page { page, reason }) => {
+                Err(GrantError::Driver(format!("page {page} of the dma-buf can't be granted: {}", words(reason))))
+            }
+        }
+    }
+
+    fn remember(&mut self, granted: Granted, id: ExportId) -> Vec<GrantRef> {
+        self.exports.insert(granted.handle, id);
+        granted.refs.into_iter().map(GrantRef).collect()
+    }
+
+    fn check_allocates(&self) -> Result<(), GrantError> {
+        if self.version >= VERSION {
+            return Ok(());
+        }
+        let why =
+            "the module xen-zcopy speaks version 1, which grants no memory of ours; install the one of this release";
+        Err(GrantError::Driver(why.to_owned()))
+    }
+
+    fn no_room(&self, domid: DomId, pages: usize, error: &io::Error) -> GrantError {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EDQUOT) => {
+                let account = self.device.domain(domid).unwrap_or_default();
+                let why = format!(
+                    "domain {domid} has {} of at most {} pages of ours, and still maps {} that were taken from it",
+                    account.pages_granted, account.max_pages, account.pages_waiting
+                );
+                GrantError::NoRoom { pages, why }
+            }
+            Some(Errno::ENOMEM | Errno::ENOSPC | Errno::EMFILE | Errno::ENFILE) => {
+                GrantError::NoRoom { pages, why: error.to_string() }
+            }
+            _ => GrantError::Driver(format!("{DEVICE}: {error}")),
+        }
+    }
+
+    /// Ends the grants of an allocation. Returns whether it is one of ours.
+    pub(super) fn end_access(&self, id: ExportId) -> io::Result<bool> {
+        let Some((handle, _)) = self.exports.iter().find(|(_, known)| **known == id) else { return Ok(false) };
+        self.device.end_access(*handle)?;
+        Ok(true)
     }
 
     /// Moves what the kernel has let go of into `out`.
@@ -78,13 +151,13 @@ impl Zcopy {
     }
 
     pub(super) fn poll_fd(&self) -> BorrowedFd<'_> {
-        self.device.as_fd()
+        self.device.poll_fd()
     }
 }
 
 /// Whether we can talk to this helper.
 pub(super) fn check(info: &HelperInfo) -> Result<(), String> {
-    if info.version == VERSION {
+    if (FIRST_VERSION..=VERSION).contains(&info.version) {
         return Ok(());
     }
     Err(format!("the module xen-zcopy speaks version {}, not {VERSION}; install the one of this release", info.version))
@@ -93,4 +166,19 @@ pub(super) fn check(info: &HelperInfo) -> Result<(), String> {
 /// For the probe: what the helper says of itself.
 pub(super) fn info() -> io::Result<HelperInfo> {
     ioctl::zcopy_info(open_device(DEVICE)?)
+}
+
+/// `enum xen_zcopy_refused`.
+fn words(reason: u32) -> String {
+    let words = match reason {
+        1 => "the dma-buf ends before it",
+        2 => "devices see a copy of it (it was bounced)",
+        3 => "it lies in one segment with a page that does not precede it in the machine",
+        4 => "a segment starts or ends within it",
+        5 => "it belongs to another domain",
+        6 => "it is no memory of this domain",
+        7 => "its exporter does not tell which page it is",
+        _ => return format!("reason {reason}"),
+    };
+    words.to_owned()
 }

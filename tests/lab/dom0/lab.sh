@@ -6,9 +6,11 @@
 #   REAL PROVIDER                "yes" on real Xen, else "no"; who makes buffers of grants
 #   spawn_grantway ARGUMENT...   the compositor, on this platform's display
 #   screendump NAME, reference NAME WIDTHxHEIGHT
-#   boot_guest NAME VDISPL [CONFIG-LINE...]   a guest with what lies in its folder, $RUN/guests/NAME
+#   boot_guest NAME VDISPL [CONFIG-LINE...]   a guest with what lies in its folder, $RUN/guests/NAME; of
+#                                GUEST_TYPE (pv; or pvh, which is the same on the simulator), with be-alloc=BE_ALLOC (0)
 #   guest_console NAME, guest_domid NAME, tell_guest NAME KEY VALUE
 #   destroy_guest NAME, no_guest NAME, no_zombies
+#   allocated_pages              pages of Dom0 that guests have, or still map
 #   dom0_complaints              what Dom0's kernel (or what stands for it) has to complain about
 #   clean_platform               after a scenario; fails when not everything is as before
 
@@ -168,6 +170,12 @@ guest_status() { msg status --json | jq -r --arg name "$1" ".guests[]? | select(
 
 # guest_status_is NAME FILTER VALUE: whether that value is VALUE.
 guest_status_is() { [ "$(guest_status "$1" "$2")" = "$3" ]; }
+
+# no_departed: whether no domain without a display has pages of Dom0.
+no_departed() { [ "$(msg status --json | jq '.departed | length')" = 0 ]; }
+
+# allocated_pages_are COUNT
+allocated_pages_are() { [ "$(allocated_pages)" = "$1" ]; }
 
 # window NAME CONNECTOR: "X Y WIDTH HEIGHT", the guest's picture on the display, in pixels.
 window() { guest_status "$1" ".connectors[$2].window | \"\\(.x) \\(.y) \\(.width) \\(.height)\""; }

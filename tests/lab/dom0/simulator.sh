@@ -30,12 +30,12 @@ guest_pid() { cat "$RUN/guests/$1/pid"; }
 # no_guest NAME: whether the guest has ended.
 no_guest() { [ ! -e "/proc/$(guest_pid "$1")" ]; }
 
-# boot_guest NAME VDISPL: a process.
+# boot_guest NAME VDISPL: a process, with BE_ALLOC in its display.
 boot_guest() {
     local name=$1 vdispl=$2 dir=$RUN/guests/$1
     [ "$#" -eq 2 ] || fail "guest $name: lines of an xl configuration are for real Xen alone: $3"
     mkdir "$dir/data"
-    bound "$LAB_GUEST" simulate "$name" "$vdispl" "$dir" "$RUN/xen" sh "$GUEST_INIT" \
+    BE_ALLOC=${BE_ALLOC:-0} bound "$LAB_GUEST" simulate "$name" "$vdispl" "$dir" "$RUN/xen" sh "$GUEST_INIT" \
         >>"$(guest_console "$name")" 2>&1 </dev/null &
     echo $! >"$dir/pid"
     wait_for 60 "domain $name" test -s "$dir/domid"
@@ -64,6 +64,14 @@ no_zombies() {
         [ ! -e "/proc/$pid" ] || guest_memories "$pid"
     done | sort -u)
     [ -z "$(comm -13 <(echo "$living") <(guest_memories "$(cat "$RUN/grantway.pid")"))" ]
+}
+
+# allocated_pages: pages of the compositor that guests have, or still map.
+allocated_pages() {
+    local pid
+    pid=$(cat "$RUN/grantway.pid")
+    { find "/proc/$pid/fd" -lname '*memfd:allocation*' -exec stat -L -c %s {} + 2>/dev/null || true; } \
+        | awk '{ bytes += $1 } END { print bytes / 4096 }'
 }
 
 # What a hypervisor's kernel would notice is noticed by the compositor, whose log this is.

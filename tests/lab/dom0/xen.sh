@@ -42,7 +42,7 @@ guest_domid() { xl domid "$1" 2>/dev/null; }
 # no_guest NAME: whether the domain is gone.
 no_guest() { ! xl domid "$1" >/dev/null 2>&1; }
 
-# boot_guest NAME VDISPL [CONFIG-LINE...]: a 256 MB PV guest.
+# boot_guest NAME VDISPL [CONFIG-LINE...]: a 256 MB guest, of GUEST_TYPE, with BE_ALLOC in its display.
 boot_guest() {
     local name=$1 vdispl=$2 dir=$RUN/guests/$1 line
     shift 2
@@ -50,7 +50,9 @@ boot_guest() {
     { cat /payload/guest.initrd; (cd "$dir" && find scenario | cpio --quiet -o -H newc | gzip -1); } >"$dir/initrd"
     {
         echo "name = '$name'"
-        echo "type = 'pv'"
+        echo "type = '${GUEST_TYPE:-pv}'"
+        # Else a PVH guest dies of its first RDTSCP on the emulated machine.
+        [ "${GUEST_TYPE:-pv}" = pv ] || echo "tsc_mode = 'native'"
         echo "memory = 256"
         echo "vcpus = 1"
         echo "kernel = '/payload/vmlinuz'"
@@ -59,7 +61,7 @@ boot_guest() {
         echo "on_poweroff = 'destroy'"
         echo "on_crash = 'destroy'"
         echo "on_reboot = 'restart'"
-        [ -z "$vdispl" ] || echo "vdispl = ['backend=0,be-alloc=0,connectors=$vdispl']"
+        [ -z "$vdispl" ] || echo "vdispl = ['backend=0,be-alloc=${BE_ALLOC:-0},connectors=$vdispl']"
         for line in "$@"; do echo "$line"; done
     } >"$dir/config"
     cp "$dir/config" "$RESULTS/guest-$name.cfg"
@@ -79,6 +81,12 @@ tell_guest() { xenstore-write "/local/domain/$(guest_domid "$1")/data/$2" "$3"; 
 
 # no_zombies: whether no dead domain is held any more by pages that somebody still maps.
 no_zombies() { ! xl list | awk 'NR > 1 && $5 ~ /d/ { found = 1 } END { exit !found }'; }
+
+# allocated_pages: pages of Dom0 that guests have, or still map; the helper's own count.
+allocated_pages() {
+    mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+    awk '$1 == "all" { print $3 }' /sys/kernel/debug/xen-zcopy/domains
+}
 
 # The kernel's log is emptied before each scenario.
 dom0_complaints() { dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace' || true; }

@@ -17,6 +17,7 @@ mod drm;
 #[allow(unsafe_code)]
 mod evdev;
 mod flips;
+mod hoard;
 mod pattern;
 mod power;
 mod show;
@@ -39,6 +40,7 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
        lab-guest input              the input devices, and every event, on real Xen
+       lab-guest hoard COUNT        buffers made and kept, until one is refused
        lab-guest power COUNT        the screen off and on by DPMS, flips in between
        lab-guest simulate NAME CONNECTORS FOLDER SOCKET INIT...   a guest on the simulator";
 
@@ -83,6 +85,7 @@ fn run<C: Card>(card: &mut C, words: &[&str], say: &mut Word<'_>) -> Result<()> 
         ["flips", count] => flips::run(card, Some(number(count)?), say),
         ["flip-on"] => flips::run(card, None, say),
         ["destroy", count] => teardown::run(card, number(count)?, say),
+        ["hoard", count] => hoard::run(card, number(count)?, say),
         ["power", count] => power::run(card, number(count)?, say),
         ["show", pictures @ ..] if !pictures.is_empty() => show::run(card, pictures, say),
         _ => Err(USAGE.into()),

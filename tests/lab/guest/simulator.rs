@@ -53,7 +53,9 @@ pub(crate) fn simulate(name: &str, connectors: &str, folder: &Path, socket: &Pat
 impl Machine<'_> {
     /// Has the domain created. With a script that runs already it waits for a hypervisor as long as that does.
     fn start(&self, mut script: Option<&mut Script>) -> Result<Guest> {
-        let device = format!("backend=0,be-alloc=0,connectors={}", self.connectors);
+        // As lab.sh names it.
+        let be_alloc = std::env::var("BE_ALLOC").unwrap_or_else(|_| "0".into());
+        let device = format!("backend=0,be-alloc={be_alloc},connectors={}", self.connectors);
         let devices: &[&str] = if self.connectors.is_empty() { &[] } else { &[&device] };
         loop {
             match Guest::start(self.socket, self.name, devices, FRAMES) {

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+test_picture wanted 640 480 7
+cat >"$RUN/be-alloc.toml" <<'END'
+[guest.alpha1]
+be-alloc = true
+[guest.alpha2]
+be-alloc = true
+[guest.alpha3]
+be-alloc = true
+END
+start_grantway --config "$RUN/be-alloc.toml"
+# Nothing is allocated for anybody.
+before=$(allocated_pages)
+for round in 1 2 3; do
+    alpha=alpha$round
+    GUEST_TYPE=pvh BE_ALLOC=1 create_guest $alpha guest.sh 'alpha-a:640x480'
+    wait_for 400 "a picture of alpha" guest_status_is $alpha '.connectors[0].format' XR24
+    if [ "$round" = 1 ]; then
+        await_picture "alpha's window" "$(window $alpha 0)" wanted.png
+        msg status
+        msg status --json >"$RESULTS/status.json"
+        figure source "$(guest_status $alpha '.connectors[0].provider')"
+        figure passed-over "$(guest_status $alpha '.connectors[0].import_reason')"
+        case "$(guest_status $alpha '.connectors[0].provider')" in
+            display | dma-heap-* | xen-zcopy-alloc | simulator-alloc) ;;
+            *) fail "the buffer is not in our memory" ;;
+        esac
+        expect "bytes copied" 0 "$(guest_status $alpha '.connectors[0].bytes_copied')"
+        [ "$(guest_status $alpha '.mib_allocated > 1')" = true ] || fail "alpha's account does not show its buffer"
+        [ "$(allocated_pages)" -gt "$before" ] || fail "the platform does not count alpha's pages"
+    fi
+    tell_guest $alpha flip now
+    await_guest 600 $alpha "events=100"
+    expect "events out of order" 0 "$(guest_value $alpha disorder)"
+    await_guest 600 $alpha "destroyed=20"
+    figure "destroy-median-us-$round" "$(guest_value $alpha destroy-median-us)"
+    # It flips again, with its buffers mapped.
+    await_guest 300 $alpha "frames=200"
+    guest_kernel_clean $alpha
+    destroy_guest $alpha
+    started=$(milliseconds)
+    wait_for 60 "the end of alpha's window" guest_status_is $alpha '.name' ''
+    wait_for 60 "alpha's account to be empty" no_departed
+    wait_for 60 "all pages to be free" allocated_pages_are "$before"
+    figure "free-after-ms-$round" "$(($(milliseconds) - started))"
+    wait_for 60 "no zombie domain" no_zombies
+done
+dom0_clean
+stop_grantway
+expect "pages allocated" "$before" "$(allocated_pages)"

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+connected_card 300 || say "no card"
+lab-guest show XR24:7 &
+picture=$!
+await_word 800 flip
+kill $picture
+wait
+lab-guest flips 100
+# Buffers that are destroyed while they are shown, each timed.
+lab-guest destroy 20
+lab-guest flip-on
