@@ -57,6 +57,7 @@ bench: setup-build
 	@source packaging/setup/common.sh && install_packages strace
 	$(call step,measuring)
 	@$(CARGO) bench $(FEATURES) --bench flip
+	@$(CARGO) bench $(FEATURES) --bench input
 
 check: setup-build
 	@$(MAKE) --no-print-directory lint

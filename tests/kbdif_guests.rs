@@ -154,6 +154,18 @@ fn a_compositor_that_was_killed_leaves_nothing_pressed() {
 }
 
 #[test]
+fn a_display_that_goes_takes_what_is_held_with_it() {
+    let mut desk = Desk::start();
+    let mut peer = desk.peer("web", "conn-a:320x240", LINUX);
+    let window = desk.windows(&peer)[0];
+    desk.input(window, &[key(SHIFT, true)]);
+    assert_eq!(seen(&mut desk, &mut peer), ["keyboard KEY 42 1"]);
+    let Peer { display, .. } = &mut peer;
+    desk.serve(|| display.close().unwrap());
+    assert_eq!(seen(&mut desk, &mut peer), ["keyboard KEY 42 0"]);
+}
+
+#[test]
 fn a_page_that_was_revoked_is_waited_for() {
     let mut desk = Desk::start();
     let mut guest = desk.guest("web", &[&format!("vkb:{LINUX}")]);

@@ -252,6 +252,15 @@ impl Keyboards {
         }
     }
 
+    /// The windows of a display close, and nobody can say any more that they lost the focus: the guest's devices
+    /// release all that they hold.
+    pub(super) fn window_lost(&mut self, display: DeviceKey, context: &mut Context<'_>) {
+        let same_domain = self.entries.iter_mut().filter(|(id, _)| id.key.domid == display.domid);
+        for link in same_domain.filter_map(|(_, entry)| entry.link.as_mut()) {
+            link.release_all(context);
+        }
+    }
+
     /// An event channel has fired that is no display's.
     pub(super) fn fired(&mut self, port: Port, context: &mut Context<'_>) {
         let mut links = self.entries.values_mut().filter_map(|entry| entry.link.as_mut());

@@ -86,6 +86,7 @@ impl Registry {
     fn forget(&mut self, key: DeviceKey, context: &mut Context<'_>) {
         let Some(mut entry) = self.entries.remove(&key) else { return };
         if let Some(link) = entry.link.take() {
+            self.keyboards.window_lost(key, context);
             link.close(context);
         }
         self.keyboards.display_gone(key);
@@ -195,6 +196,7 @@ impl Registry {
             if entry.log.take(context.now) {
                 tracing::info!("guest \"{}\" ({key}): disconnected: {why}", entry.name);
             }
+            self.keyboards.window_lost(key, context);
             link.close(context);
         }
     }
