@@ -123,10 +123,6 @@ impl Desk {
         }
     }
 
-    pub(crate) fn output_picture(&mut self) -> Picture {
-        self.screenshot(ScreenshotTarget::FirstOutput)
-    }
-
     /// Leaves the first output's picture where tests leave their files, for people to look at.
     pub(crate) fn keep_picture(&mut self, name: &str) -> Picture {
         let picture = self.take(ScreenshotTarget::FirstOutput);

@@ -63,7 +63,7 @@ impl<'a> SimCard<'a> {
                 let _ = self.take_framebuffer(object.framebuffer);
             }
             if self.gone.is_some() {
-                self.front.forget_buffer(object.buffer)?;
+                self.front.forget_buffer(object.buffer);
             } else {
                 let destroyed = self.front.destroy_buffer(object.buffer);
                 let _ = self.check("destroying a buffer", destroyed);
