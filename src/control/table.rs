@@ -29,8 +29,8 @@ pub fn render(status: &Status) -> String {
         text.push_str(&inputs(&status.guests));
     }
     text.push_str(&notes(&status.guests));
-    text.push_str(&departed(&status.departed));
     text.push_str(&focus(status));
+    text.push_str(&departed(&status.departed));
     text
 }
 
