@@ -16,15 +16,16 @@ AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo env HOME="$$HOME" PATH="$$
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help build demo test check lint xen-test xen-lab sim-lab xen-shell setup-build setup-lab release bench lab-clean clean
+.PHONY: help build demo test check lint xen-test xen-lab sim-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
 
 help:
 	@echo 'make demo        build, and show two simulated guests (a picture, and the status table)'
 	@echo 'make test        everything that runs without Xen: unit, protocol and simulator tests, lints'
 	@echo 'make xen-test    every scenario on real Xen, in emulation (first run: downloads Debian and builds a Dom0)'
-	@echo 'make xen-lab SCENARIO=FOLDER   one scenario, from anywhere'
+	@echo 'make xen-lab SCENARIO=FOLDER   one scenario, from anywhere; with KERNEL=6.12 on that kernel'
 	@echo 'make sim-lab SCENARIO=FOLDER   the same scenario on the simulator, in seconds'
 	@echo 'make xen-shell   a prompt in Dom0 with the compositor running'
+	@echo 'make helper-matrix  the kernel module, by dkms for three of Debian'"'"'s kernels, with all checks'
 	@echo 'make build       the program alone: target/release/grantway'
 	@echo 'make bench       how fast guests are served on the simulator, and what it costs (docs/performance.md)'
 	@echo 'make check       formatting and lints alone'
@@ -77,7 +78,7 @@ lab-build: setup-lab
 	@$(CARGO) build --release $(FEATURES) --bins --examples
 
 # The results belong to the user also where the lab ran by sudo.
-lab = $(AS_ROOT) target/release/examples/xen-lab --out $(OUT) $(1); code=$$?; \
+lab = $(AS_ROOT) env LAB_KERNEL="$(KERNEL)" target/release/examples/xen-lab --out $(OUT) $(1); code=$$?; \
 	$(if $(AS_ROOT),sudo chown -R "$$(id -u):$$(id -g)" $(OUT);) exit $$code
 
 .PHONY: lab-build
@@ -98,6 +99,12 @@ sim-lab: setup-build
 
 xen-shell: lab-build
 	@$(call lab,--shell)
+
+helper-matrix:
+	@source packaging/setup/common.sh && install_packages debootstrap debian-archive-keyring util-linux
+	$(call step,the kernel helper for Debian's kernels)
+	@$(AS_ROOT) packaging/dkms/matrix.sh; code=$$?; \
+	$(if $(AS_ROOT),sudo chown -R "$$(id -u):$$(id -g)" target/helper-matrix;) exit $$code
 
 lab-clean:
 	rm -rf $(OUT)

@@ -372,3 +372,20 @@ out:
 	free(first.refs);
 	free(second.refs);
 }
+
+void hold_pages(int z)
+{
+	struct given g = alloc_pages(z, 64, XEN_ZCOPY_ALLOC_CONTIGUOUS);
+	struct guest guest = guest_map(&g);
+
+	close(z);
+	close(g.fd);
+	fill(guest.memory, g.count, 26);
+	printf("refs");
+	for (uint32_t i = 0; i < g.count; i++)
+		printf(" %u", g.refs[i]);
+	printf("\nheld\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}

@@ -7,5 +7,7 @@ void test_granted(int z);
 void test_import(int z);
 /* Wants small limits: see README.md. */
 void test_quota(int z);
+/* No test: a contiguous buffer that only its guest keeps, until the process is killed. */
+void hold_pages(int z);
 
 #endif /* GRANTED_H */

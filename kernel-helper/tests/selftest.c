@@ -3,9 +3,10 @@
  * Self test of xen-zcopy, without a guest: Dom0 grants pages of its own to
  * itself (gntalloc), exports them, and looks at both ends.
  *
- *	modprobe xen-gntalloc; modprobe xen-zcopy; ./selftest [limits]
+ *	modprobe xen-gntalloc xen-gntdev; modprobe xen-zcopy; ./selftest [limits|hold]
  *
- * "limits" tries only those; they have to be small: see README.md.
+ * "limits" tries only those; they have to be small: see README.md. "hold" keeps
+ * granted pages mapped until it is killed, for whoever wants to look at them.
  * Runs as root. Prints TAP; exits with 0 only when nothing failed.
  */
 #define _GNU_SOURCE
@@ -713,13 +714,16 @@ static void test_all(int z)
 int main(int argc, char **argv)
 {
 	bool limits = argc > 1 && !strcmp(argv[1], "limits");
+	bool hold = argc > 1 && !strcmp(argv[1], "hold");
 	int z;
 
-	if (argc > 1 && !limits) {
-		fprintf(stderr, "usage: %s [limits]\n", argv[0]);
+	if (argc > 1 && !limits && !hold) {
+		fprintf(stderr, "usage: %s [limits|hold]\n", argv[0]);
 		return 2;
 	}
 	z = zcopy_open();
+	if (hold)
+		hold_pages(z);
 	test_info(z);
 	if (limits) {
 		test_page_limit(z);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # prepare.sh OUT: everything that a boot of the lab needs, in OUT. As root. The runner calls it.
 #   GRANTWAY, LAB_GUEST     the compositor and the guests' program, as built
+#   LAB_KERNEL              the kernel's series, 6.12; else the newest of backports
 #   OUT/tree                link to the Dom0 tree
 #   OUT/xen OUT/vmlinuz OUT/dom0.initrd
 #   OUT/payload/            shared with Dom0: the guests' kernel and initramfs, the compositor, the helper
@@ -14,6 +15,7 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 
 tree=$("$here/tree.sh" | tail -n 1)
 [ -d "$tree" ] || { echo "lab: the Dom0 tree was not made" >&2; exit 1; }
+if [ -n "${LAB_KERNEL:-}" ]; then tree=$("$here/kernel.sh" "$tree" "$LAB_KERNEL" | tail -n 1); fi
 ln -sfn "$tree" "$out/tree"
 kernel=$(cat "$tree/.kernel")
 
@@ -38,6 +40,7 @@ build_helper() {
         make -s -j2 modules selftest STRICT=1 KDIR=/lib/modules/$kernel/build"
     cp "$out/helper/xen-zcopy.ko" "$out/payload/xen-zcopy.ko"
     cp "$out/helper/tests/selftest" "$out/payload/helper-selftest"
+    cp "$out/helper/tests/stress" "$out/payload/helper-stress"
     echo "$sum $tree" >"$out/helper.sum"
 }
 

@@ -44,6 +44,7 @@ macro_rules! scenarios {
 
 scenarios! {
     be_alloc: "be-alloc",
+    be_alloc_greedy: "be-alloc-greedy",
     compositor_killed: "compositor-killed",
     destroy_while_shown: "destroy-while-shown",
     flips_600: "flips-600",

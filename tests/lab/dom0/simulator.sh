@@ -9,8 +9,8 @@ PROVIDER=simulator
 bound() { exec setpriv --pdeathsig KILL "$@"; }
 
 spawn_grantway() {
-    local mode=(--output 1280x800@240)
-    # An output of the configuration's is not to be overridden.
+    # As the emulated display; but an output of the configuration is not to be overridden.
+    local mode=(--output 1280x800@60)
     case " $* " in *" --config "*) mode=() ;; esac
     bound "$GRANTWAY" --platform "sim:$RUN/xen" --backend headless "${mode[@]}" "$@"
 }

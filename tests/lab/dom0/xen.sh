@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The lab's half of lab.sh: real Xen, its tools, and the emulated display.
 
+mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
 RUN=/run/lab
 GRANTWAY=/payload/grantway
 REAL=yes
@@ -83,10 +84,10 @@ tell_guest() { xenstore-write "/local/domain/$(guest_domid "$1")/data/$2" "$3"; 
 no_zombies() { ! xl list | awk 'NR > 1 && $5 ~ /d/ { found = 1 } END { exit !found }'; }
 
 # allocated_pages: pages of Dom0 that guests have, or still map; the helper's own count.
-allocated_pages() {
-    mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
-    awk '$1 == "all" { print $3 }' /sys/kernel/debug/xen-zcopy/domains
-}
+allocated_pages() { awk '$1 == "all" { print $3 }' /sys/kernel/debug/xen-zcopy/domains; }
+
+# mapped_buffers: guests' buffers that the helper has mapped for anybody.
+mapped_buffers() { awk '$2 == "mapped"' /sys/kernel/debug/xen-zcopy/buffers | wc -l; }
 
 # The kernel's log is emptied before each scenario.
 dom0_complaints() { dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace' || true; }

@@ -40,7 +40,7 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
        lab-guest input              the input devices, and every event, on real Xen
-       lab-guest hoard COUNT        buffers made and kept, until one is refused
+       lab-guest hoard COUNT        buffers asked for and kept
        lab-guest power COUNT        the screen off and on by DPMS, flips in between
        lab-guest simulate NAME CONNECTORS FOLDER SOCKET INIT...   a guest on the simulator";
 

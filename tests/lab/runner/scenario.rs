@@ -18,6 +18,8 @@ pub(crate) struct Scenario {
     pub(crate) timeout: Duration,
     /// Whether it wants a Dom0 of its own.
     pub(crate) fresh_boot: bool,
+    /// More words for the command line of Dom0's kernel. No comma may be in there.
+    pub(crate) kernel_arguments: String,
     /// Where it runs.
     pub(crate) platforms: Vec<Platform>,
     /// Why not everywhere; empty where it does.
@@ -97,6 +99,7 @@ fn read(folder: &Path) -> Result<Scenario> {
         about: String::new(),
         timeout: Duration::from_secs(300),
         fresh_boot: false,
+        kernel_arguments: String::new(),
         platforms: Platform::ALL.to_vec(),
         reason: String::new(),
     };
@@ -123,6 +126,11 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
             scenario.timeout = Duration::from_secs(seconds);
         }
         "fresh-boot" => scenario.fresh_boot = value == "yes",
+        "kernel-arguments" if value.contains(',') => return Err("kernel-arguments: no comma may be in there".into()),
+        "kernel-arguments" => {
+            scenario.kernel_arguments = value.to_owned();
+            scenario.fresh_boot = true;
+        }
         "platforms" => {
             scenario.platforms = value.split_whitespace().map(Platform::named).collect::<Result<_>>()?;
             if scenario.platforms.is_empty() {
@@ -130,7 +138,49 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
             }
         }
         "reason" => value.clone_into(&mut scenario.reason),
-        other => return Err(format!("unknown key '{other}' (about, timeout, fresh-boot, platforms, reason)")),
+        other => {
+            return Err(format!(
+                "unknown key '{other}' (about, timeout, fresh-boot, kernel-arguments, platforms, reason)"
+            ));
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_conf(text: &str) -> Result<Scenario> {
+        let folder = tempfile::tempdir().unwrap();
+        // A name of its own: that of a temporary folder may begin with a dot.
+        let folder = folder.path().join("mine");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("dom0.sh"), "").unwrap();
+        std::fs::write(folder.join("scenario.conf"), text).unwrap();
+        read(&folder)
+    }
+
+    #[test]
+    fn a_scenario_is_for_both_platforms_unless_it_says_why_not() {
+        assert_eq!(read_conf("about = x").unwrap().platforms, Platform::ALL);
+        let one = read_conf("platforms = xen\nreason = it unloads a module").unwrap();
+        assert_eq!((one.platforms.as_slice(), one.reason.as_str()), (&[Platform::Xen][..], "it unloads a module"));
+        assert!(read_conf("platforms = xen").unwrap_err().contains("reason"));
+        assert!(read_conf("reason = why").unwrap_err().contains("reason"));
+    }
+
+    #[test]
+    fn what_a_scenario_cannot_mean_is_told_with_its_line() {
+        for (text, line, what) in [
+            ("about = x\nplatforms = arm\nreason = y", ":2:", "arm"),
+            ("platforms =", ":1:", "platforms"),
+            ("timeout = soon", ":1:", "soon"),
+            ("colour = red", ":1:", "colour"),
+            ("about", ":1:", "key = value"),
+        ] {
+            let why = read_conf(text).unwrap_err();
+            assert!(why.contains(line) && why.contains(what), "{why}");
+        }
+    }
 }
