@@ -149,7 +149,7 @@ mod tests {
         let map = |point| Scope::Device.map(point, &areas, 0, (1280, 960));
         assert_eq!(map((0, 0)), (0, 0));
         assert_eq!(map((639, 479)), (1279, 959));
-        assert_eq!(map((320, 240)), (640, 480));
+        assert_eq!(map((320, 240)), (641, 481), "640.5 and 480.5, to the nearest");
         assert_eq!(Scope::Device.map((5, 5), &[], 0, (10, 10)), (0, 0));
     }
 }

@@ -108,10 +108,6 @@ impl Desk {
         self.screenshot(ScreenshotTarget::Guest { guest, connector })
     }
 
-    pub(crate) fn output_picture(&mut self) -> Picture {
-        self.screenshot(ScreenshotTarget::FirstOutput)
-    }
-
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         Picture::new(&self.take(target))
     }
@@ -162,7 +158,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
-pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(result) = ready() {

@@ -55,6 +55,7 @@ scenarios! {
     guest_reboots: "guest-reboots",
     guests_and_formats: "guests-and-formats",
     screen_off: "screen-off",
+    write_without_flip: "write-without-flip",
 }
 
 fn run(name: &str) {

@@ -29,7 +29,6 @@ const HELP: &str = "usage: grantway-sim-guest --socket PATH [options]
   --keyboard[=VKB]              drive an input device too, configured by VKB as in vkb=['VKB']
   --memory MIB                  the guest's memory (64)
   --be-alloc                    let the backend allocate the buffers
-  --touch                       when done, draw into the shown buffer ten times a second, without a flip
   --linger                      when done, keep the last picture until killed
   --abrupt                      when done, end without closing anything";
 
@@ -52,7 +51,6 @@ struct Options {
     memory: u32,
     keyboard: Option<String>,
     be_alloc: bool,
-    touch: bool,
     linger: bool,
     abrupt: bool,
 }
@@ -76,7 +74,6 @@ impl Options {
             memory: 64,
             keyboard: None,
             be_alloc: false,
-            touch: false,
             linger: false,
             abrupt: false,
         };
@@ -100,7 +97,6 @@ impl Options {
                 "--edid" => options.edid = true,
                 "--keyboard" => options.keyboard = Some("backend-type=linux,backend=0".to_owned()),
                 "--be-alloc" => options.be_alloc = true,
-                "--touch" => options.touch = true,
                 "--linger" => options.linger = true,
                 "--abrupt" => options.abrupt = true,
                 other if other.starts_with("--keyboard=") => {
@@ -213,15 +209,6 @@ impl Program {
             self.show(index)?;
         }
         self.flip_until_done()?;
-        if self.options.touch {
-            loop {
-                for index in 0..self.screens.len() {
-                    self.touch(index)?;
-                }
-                self.front.wait_flips(Duration::from_millis(100))?;
-                self.front.check_backend()?;
-            }
-        }
         if self.options.linger {
             loop {
                 self.wait(Duration::from_secs(1))?;
@@ -270,15 +257,6 @@ impl Program {
         }
         screen.frame += 1;
         Ok(surface.framebuffer)
-    }
-
-    /// Draws the next frame into the buffer that is shown, and tells nobody.
-    fn touch(&mut self, index: usize) -> Result<(), FrontError> {
-        if let Some(screen) = self.screens.get_mut(index) {
-            // The parity of the frame that is shown.
-            screen.frame += 1;
-        }
-        self.draw(index).map(drop)
     }
 
     fn show(&mut self, index: usize) -> Result<(), FrontError> {

@@ -45,7 +45,6 @@ pub(super) struct HelperInfo {
     pub(super) max_pages_per_file: u32,
     pub(super) pages_in_use: u32,
     pub(super) buffers_in_use: u32,
-    /// 0 in version 1, as is the next.
     pub(super) pages_granted: u32,
     pub(super) pages_waiting: u32,
 }

@@ -55,11 +55,9 @@ pub const PROVIDER_PROBE: &str = "guests' buffers";
 /// The probe that says where memory of ours for guests will come from.
 pub const ALLOCATION_PROBE: &str = "buffers in our memory";
 
-/// The helper's version, or why there is none that we can use.
-fn helper_state() -> Result<u32, String> {
-    let info = zcopy::info().map_err(|error| error.to_string())?;
-    zcopy::check(&info)?;
-    Ok(info.version)
+/// Why there is no helper that we can use, if there is none.
+fn helper_state() -> Result<(), String> {
+    zcopy::check(&zcopy::info().map_err(|error| error.to_string())?)
 }
 
 /// Whether mainline's driver makes dma-bufs. It is asked for one of no pages, which it refuses in any case: it
@@ -83,7 +81,7 @@ fn heaps() -> Vec<&'static str> {
     super::grants::HEAPS.iter().map(|(name, _)| *name).filter(exists).collect()
 }
 
-fn provider(helper: &Result<u32, String>, gntdev: &Result<(), String>) -> Probe {
+fn provider(helper: &Result<(), String>, gntdev: &Result<(), String>) -> Probe {
     const BETTER: &str = "build and load the module xen-zcopy from kernel-helper/";
     let probe =
         |state, detail: String, advice: &str| Probe { name: PROVIDER_PROBE, state, detail, advice: advice.to_owned() };
@@ -103,7 +101,7 @@ fn provider(helper: &Result<u32, String>, gntdev: &Result<(), String>) -> Probe 
     }
 }
 
-fn allocation(helper: &Result<u32, String>, heaps: &[&str]) -> Probe {
+fn allocation(helper: &Result<(), String>, heaps: &[&str]) -> Probe {
     let probe = |state, detail: String, advice: &str| Probe {
         name: ALLOCATION_PROBE,
         state,
@@ -111,16 +109,15 @@ fn allocation(helper: &Result<u32, String>, heaps: &[&str]) -> Probe {
         advice: advice.to_owned(),
     };
     let why = match helper {
-        Ok(version) if *version >= zcopy::VERSION => {
+        Ok(()) => {
             let heaps = heaps.iter().map(|name| format!("dma-heap {name}, "));
             let sources: String = ["the display's driver, ".to_owned()].into_iter().chain(heaps).collect();
             return probe(ProbeState::Ok, format!("from {sources}xen-zcopy: the first that can be granted"), "");
         }
-        Ok(version) => format!("xen-zcopy speaks version {version}"),
-        Err(why) => format!("no xen-zcopy: {why}"),
+        Err(why) => why,
     };
     let advice = "only guests with be-alloc=1 need them: load the module xen-zcopy of this release";
-    probe(ProbeState::Missing, format!("can't be had: {why}"), advice)
+    probe(ProbeState::Missing, format!("can't be had without xen-zcopy: {why}"), advice)
 }
 
 fn found(name: &'static str, detail: String) -> Probe {
@@ -226,7 +223,7 @@ mod tests {
     fn the_provider_that_will_be_used_is_named_with_why_and_what_to_do() {
         let pv = Err("PV".to_owned());
         let absent = Err("not loaded".to_owned());
-        let best = provider(&Ok(2), &pv);
+        let best = provider(&Ok(()), &pv);
         assert_eq!((best.state, best.advice.as_str()), (ProbeState::Ok, ""));
         assert!(best.detail.starts_with("xen-zcopy:"));
         let second = provider(&absent, &Ok(()));
@@ -238,15 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_ours_needs_the_helpers_second_version() {
-        let ready = allocation(&Ok(2), &["linux,cma", "system"]);
+    fn memory_of_ours_needs_the_helper() {
+        let ready = allocation(&Ok(()), &["linux,cma", "system"]);
         let order =
             "from the display's driver, dma-heap linux,cma, dma-heap system, xen-zcopy: the first that can be granted";
         assert_eq!((ready.state, ready.detail.as_str()), (ProbeState::Ok, order));
-        for helper in [Ok(1), Err("not loaded".to_owned())] {
-            let missing = allocation(&helper, &["system"]);
-            assert_eq!(missing.state, ProbeState::Missing);
-            assert!(!missing.advice.is_empty());
-        }
+        let missing = allocation(&Err("not loaded".to_owned()), &["system"]);
+        assert_eq!(missing.state, ProbeState::Missing);
+        assert!(missing.detail.ends_with("without xen-zcopy: not loaded") && !missing.advice.is_empty());
     }
 }

@@ -15,8 +15,7 @@ use crate::xen::{DomId, GrantRef};
 
 pub(super) const DEVICE: &str = "/dev/xen/zcopy";
 
-/// The versions of the helper's interface that we speak: the first has no memory of ours.
-const FIRST_VERSION: u32 = 1;
+/// The version of the helper's interface that we speak.
 pub(super) const VERSION: u32 = 2;
 
 /// Bytes in a release record: handle, status, reserved.
@@ -26,7 +25,6 @@ const RECORD: usize = 16;
 #[derive(Debug)]
 pub(super) struct Zcopy {
     device: Box<dyn HelperDevice>,
-    version: u32,
     exports: BTreeMap<u64, ExportId>,
 }
 
@@ -39,7 +37,7 @@ impl Zcopy {
         })?;
         let info = device.info().map_err(|error| format!("{DEVICE}: {error}"))?;
         check(&info)?;
-        Ok(Self { device, version: info.version, exports: BTreeMap::new() })
+        Ok(Self { device, exports: BTreeMap::new() })
     }
 
     /// Makes a dma-buf, whose release will be reported under `id`.
@@ -57,7 +55,6 @@ impl Zcopy {
         pages: usize,
         id: ExportId,
     ) -> Result<(OwnedFd, Vec<GrantRef>), GrantError> {
-        self.check_allocates()?;
         let made = self.device.allocate(domid, pages);
         let (dmabuf, granted) = made.map_err(|error| self.no_room(domid, pages, &error))?;
         Ok((dmabuf, self.remember(granted, id)))
@@ -71,7 +68,6 @@ impl Zcopy {
         pages: usize,
         id: ExportId,
     ) -> Result<Vec<GrantRef>, GrantError> {
-        self.check_allocates()?;
         match self.device.import(domid, dmabuf, pages) {
             Ok(granted) => Ok(self.remember(granted, id)),
             Err(ImportError::Call(error)) => Err(self.no_room(domid, pages, &error)),
@@ -84,15 +80,6 @@ impl Zcopy {
     fn remember(&mut self, granted: Granted, id: ExportId) -> Vec<GrantRef> {
         self.exports.insert(granted.handle, id);
         granted.refs.into_iter().map(GrantRef).collect()
-    }
-
-    fn check_allocates(&self) -> Result<(), GrantError> {
-        if self.version >= VERSION {
-            return Ok(());
-        }
-        let why =
-            "the module xen-zcopy speaks version 1, which grants no memory of ours; install the one of this release";
-        Err(GrantError::Driver(why.to_owned()))
     }
 
     fn no_room(&self, domid: DomId, pages: usize, error: &io::Error) -> GrantError {
@@ -157,7 +144,7 @@ impl Zcopy {
 
 /// Whether we can talk to this helper.
 pub(super) fn check(info: &HelperInfo) -> Result<(), String> {
-    if (FIRST_VERSION..=VERSION).contains(&info.version) {
+    if info.version == VERSION {
         return Ok(());
     }
     Err(format!("the module xen-zcopy speaks version {}, not {VERSION}; install the one of this release", info.version))

@@ -20,6 +20,7 @@ mod flips;
 mod hoard;
 mod pattern;
 mod power;
+mod scribble;
 mod show;
 mod simulator;
 mod teardown;
@@ -41,6 +42,7 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
        lab-guest input              the input devices, and every event, on real Xen
        lab-guest hoard COUNT        buffers asked for and kept
+       lab-guest scribble           what is shown drawn over, without a flip
        lab-guest power COUNT        the screen off and on by DPMS, flips in between
        lab-guest simulate NAME CONNECTORS FOLDER SOCKET INIT...   a guest on the simulator";
 
@@ -86,6 +88,7 @@ fn run<C: Card>(card: &mut C, words: &[&str], say: &mut Word<'_>) -> Result<()> 
         ["flip-on"] => flips::run(card, None, say),
         ["destroy", count] => teardown::run(card, number(count)?, say),
         ["hoard", count] => hoard::run(card, number(count)?, say),
+        ["scribble"] => scribble::run(card, say),
         ["power", count] => power::run(card, number(count)?, say),
         ["show", pictures @ ..] if !pictures.is_empty() => show::run(card, pictures, say),
         _ => Err(USAGE.into()),

@@ -18,6 +18,9 @@ expect "events" 600 "$(guest_value alpha events)"
 expect "events out of order" 0 "$(guest_value alpha disorder)"
 figure fps "$(guest_value alpha fps)"
 figure longest-flip-ms "$(guest_value alpha longest-ms)"
+# Where a frame's time goes: the guest's drawing, and from its request to the event.
+figure draw-ms "$(guest_value alpha draw-ms)"
+figure flip-ms "$(guest_value alpha flip-ms)"
 expect "flips and events by the compositor's count" \
     "$(guest_status alpha '.connectors[0].flips')" "$(guest_status alpha '.connectors[0].events')"
 expect "bytes copied" 0 "$(guest_status alpha '.connectors[0].bytes_copied')"

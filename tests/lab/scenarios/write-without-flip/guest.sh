@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+connected_card 300 || say "no card"
+lab-guest scribble
