@@ -112,6 +112,10 @@ impl Desk {
         Picture::new(&self.take(target))
     }
 
+    pub(crate) fn output_picture(&mut self) -> Picture {
+        self.screenshot(ScreenshotTarget::FirstOutput)
+    }
+
     fn take(&mut self, target: ScreenshotTarget) -> grantway::control::Picture {
         match self.client.request(&Request::Screenshot { target }).unwrap() {
             Response::Screenshot(picture) => picture,
@@ -158,7 +162,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
-fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(result) = ready() {
