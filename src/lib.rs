@@ -24,6 +24,9 @@ pub mod frame;
 pub mod backend;
 
 #[cfg(feature = "compositor")]
+pub mod input;
+
+#[cfg(feature = "compositor")]
 pub mod guest;
 
 #[cfg(feature = "compositor")]

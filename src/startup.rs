@@ -7,11 +7,15 @@ use crate::backend::Presentation;
 use crate::backend::headless::{self, Headless, HeadlessConfig};
 use crate::backend::kms::{Kms, KmsConfig, ModeRequest, OutputSetting, RendererChoice, SessionKind};
 use crate::cli::{Failure, Platform, RunOptions};
-use crate::config::{self, BackendKind, Config, LimitsConfig, OutputConfig, RendererKind};
+use crate::config::{
+    self, BackendKind, Config, CursorPolicy, GuestConfig, InputAllowed, InputConfig, KeysConfig, LimitsConfig,
+    OutputConfig, PointerPolicy, RendererKind,
+};
 use crate::control::{Access, Server};
 use crate::displif::limits::Limits;
 use crate::event_loop;
 use crate::guest::policy::{GuestPolicy, InputPolicy, PolicyFor};
+use crate::input::{self, Allowed, Bindings, Chord, Confine, Keymap, Seat};
 use crate::kbdif;
 use crate::scene::Scene;
 use crate::scene::element::Color;
@@ -39,6 +43,8 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     tracing::info!("backend {}, renderer {renderer}; control socket {}", presentation.name(), socket.display());
     let hidden_interval = Duration::from_secs(1) / config.pacing.hidden_hz.max(1);
     let scene = Scene::new();
+    let seat = Seat::new(bindings(&config.keys), config.input.sync_locks);
+    let keymap = keymap(&config.input)?;
     let mut state = State::new(Parts {
         platform_name: opened.name,
         platform: opened.platform,
@@ -48,6 +54,8 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         scene,
         renderer,
         policy_for: policy(config),
+        seat,
+        keymap,
         control,
         hidden_interval: hidden_interval.min(HIDDEN_AT_MOST),
     });
@@ -158,6 +166,7 @@ fn policy(config: Config) -> PolicyFor {
             label: config.label_for(name).to_owned(),
             color: Color { red: color.red, green: color.green, blue: color.blue },
             fullscreen: config.fullscreen_for(name),
+            routing: routing(&config.guest_config(name)),
             be_alloc: config.be_alloc_for(name),
             limits: limits(&config.limits_for(name)),
             input: input_policy(&config, name),
@@ -180,6 +189,48 @@ fn input_limits(config: &LimitsConfig) -> kbdif::limits::Limits {
         queue: usize::try_from(config.input_queue).unwrap_or(usize::MAX),
         contacts: u8::try_from(config.touch_contacts).unwrap_or(u8::MAX),
         ..kbdif::limits::Limits::default()
+    }
+}
+
+fn routing(config: &GuestConfig) -> input::Policy {
+    input::Policy {
+        allowed: match config.input {
+            InputAllowed::All => Allowed::All,
+            InputAllowed::Pointer => Allowed::Pointer,
+            InputAllowed::View => Allowed::View,
+        },
+        confine: match config.pointer {
+            PointerPolicy::Auto => Confine::Auto,
+            PointerPolicy::Free => Confine::Never,
+            PointerPolicy::Confined => Confine::Always,
+        },
+        own_cursor: config.cursor == CursorPolicy::Guest,
+    }
+}
+
+/// The chords, in the order in which the configuration names them.
+fn bindings(keys: &KeysConfig) -> Bindings {
+    let chords = keys.chords().into_iter().zip([
+        Chord::Attention,
+        Chord::NextGuest,
+        Chord::PreviousGuest,
+        Chord::FullScreen,
+        Chord::ReleasePointer,
+        Chord::Terminate,
+    ]);
+    let chords = chords.filter_map(|((_, key), chord)| Some((key?.code(), chord)));
+    Bindings { modifier: keys.reserved.code(), chords: chords.collect() }
+}
+
+/// Dom0's layout. A layout that was asked for has to be there; without the default one only typing a text fails.
+fn keymap(config: &InputConfig) -> Result<Option<Keymap>, Failure> {
+    match Keymap::new(&config.layout, &config.variant, &config.options) {
+        Ok(keymap) => Ok(Some(keymap)),
+        Err(why) if *config == InputConfig::default() => {
+            tracing::warn!("`grantway msg input text` can't be used: {why}");
+            Ok(None)
+        }
+        Err(why) => Err(format!("[input] in the configuration: {why}").into()),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::guest::accounts::Accounts;
 use crate::guest::policy::PolicyFor;
 use crate::guest::registry::Registry;
 use crate::guest::{Context, FlipToken};
+use crate::input::{Keymap, Seat};
 use crate::scene::element::Size;
 use crate::scene::{Scene, SceneOutput, WindowId};
 #[cfg(feature = "sim")]
@@ -64,6 +65,10 @@ pub struct Parts {
     pub renderer: &'static str,
     /// Who a guest is and what it may.
     pub policy_for: PolicyFor,
+    /// Keyboards, pointers and fingers.
+    pub seat: Seat,
+    /// Dom0's keyboard layout, where it can be had.
+    pub keymap: Option<Keymap>,
     /// The control socket.
     pub control: Server,
     /// Time between the flip events of a window that nobody sees; at most 3 s, or guests give up.
@@ -82,6 +87,9 @@ pub struct State {
     scene: Scene,
     pacing: Pacing<FlipToken>,
     registry: Registry,
+    desk: Desk,
+    /// The user wants the session to end.
+    terminate: bool,
     accounts: Accounts,
     control: Server,
     flips: Vec<(WindowId, FlipToken)>,
@@ -109,6 +117,10 @@ macro_rules! context {
     };
 }
 
+// After the macro, which it needs.
+mod input;
+use input::Desk;
+
 impl State {
     /// Puts the subsystems together, and begins to follow xenstore.
     #[must_use]
@@ -125,6 +137,8 @@ impl State {
             scene: parts.scene,
             pacing: Pacing::new(parts.hidden_interval),
             registry,
+            desk: Desk::new(parts.seat, parts.keymap),
+            terminate: false,
             accounts: Accounts::default(),
             control: parts.control,
             flips: Vec::new(),
@@ -141,15 +155,18 @@ impl State {
             simulator.dispatch().unwrap_or_else(|error| tracing::error!("the simulated hypervisor fails: {error}"));
         }
         self.follow_store(ready, now);
+        // Before the user's events: they are for what is there now.
+        self.refresh_input(now);
         self.follow_presentation(ready, now);
         self.follow_guests(ready, now);
         // Before the drawing, so that what a request changes is on the display in the same turn.
         if ready.contains(Ready::CONTROL) {
             self.answer_control(now);
         }
+        self.refresh_input(now);
         self.pace(now);
         self.redraw(now);
-        if ready.contains(Ready::STOP) {
+        if ready.contains(Ready::STOP) || self.terminate {
             self.stop(now);
         }
     }
@@ -203,9 +220,14 @@ impl State {
                 self.presented(flips, now);
             }
             Event::BufferReleased(buffer) => self.registry.let_go(buffer),
-            Event::Paused => tracing::info!("the session is switched away; guests go on, unseen"),
+            Event::Input(event) => self.user_did(event),
+            Event::Paused => {
+                tracing::info!("the session is switched away; guests go on, unseen");
+                self.desk.seat.pause(true);
+            }
             Event::Resumed => {
                 tracing::info!("the session is back");
+                self.desk.seat.pause(false);
                 self.pacing.queue_redraw_everywhere();
             }
         }
@@ -286,6 +308,9 @@ impl State {
                 self.screenshot(&target).map_or_else(Response::Error, Response::Screenshot)
             }
             Request::Fullscreen { guest } => self.fullscreen(guest.as_ref()),
+            Request::Input { guest, connector, action } => self
+                .control_input(guest.as_ref(), connector, &action, now)
+                .map_or_else(Response::Error, |()| Response::Done),
             Request::Quit {} => {
                 self.stop(now);
                 Response::Done

@@ -7,6 +7,7 @@
 
 pub mod format;
 pub mod headless;
+pub mod input;
 pub mod kms;
 pub mod render;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use self::input::{InputEvent, Lamps};
 use crate::buffer::memory::BufferMemory;
 pub use crate::scene::element::OutputId;
 use crate::scene::element::{BufferId, Frame, Pixmap};
@@ -119,6 +121,8 @@ pub enum Event {
     },
     /// Nothing in the backend holds the buffer's memory any longer.
     BufferReleased(BufferId),
+    /// The user did something. None comes between [`Event::Paused`] and [`Event::Resumed`].
+    Input(InputEvent),
     /// The session was switched away: commits are skipped until it is back, and every evicted buffer is
     /// released at once.
     Paused,
@@ -162,6 +166,9 @@ pub trait Presentation {
     /// # Errors
     /// A sentence for the user: no such output, nothing shown yet, or the read-back failed.
     fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String>;
+
+    /// Lights the lamps of all keyboards, those that come later too.
+    fn set_lamps(&mut self, lamps: Lamps);
 
     /// Takes in what the kernel or the clock has for us. To be called when [`Presentation::poll_fd`] is
     /// readable and when [`Presentation::deadline`] has come.

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{BackendKind, Mode, RendererKind, SessionKind};
-use crate::control::GuestSelector;
+use crate::config::{BackendKind, Key, Mode, RendererKind, SessionKind};
+use crate::control::{GuestSelector, TouchPhase};
 use crate::logging;
 
 /// Shows Xen guests' screens: a Wayland compositor that is itself the PV display backend.
@@ -157,8 +157,123 @@ pub(super) enum Message {
         #[arg(value_parser = guest_or_off)]
         guest: Fullscreen,
     },
+    /// Do as if the user had pressed, typed, moved or touched something
+    Input(InputArguments),
     /// Let all guests go in order, and end
     Quit,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct InputArguments {
+    /// Only for this guest (domain number or name), whoever has the focus [default: as from a device]
+    #[arg(long, value_parser = guest)]
+    pub(super) guest: Option<GuestSelector>,
+    /// On this connector of the guest [default: 0]
+    #[arg(long, value_name = "N", requires = "guest", value_parser = clap::value_parser!(u16).range(0..64))]
+    pub(super) connector: Option<u16>,
+    #[command(subcommand)]
+    pub(super) action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// Press and release a key, such as a, f1, left-shift or code:88
+    Key {
+        /// The key
+        key: Key,
+        #[command(flatten)]
+        half: Half,
+    },
+    /// Type a text by Dom0's keyboard layout
+    Text {
+        /// The text
+        #[arg(value_parser = typed)]
+        text: String,
+    },
+    /// Press and release a button: left, right, middle, side, extra, or its code
+    Button {
+        /// The button
+        #[arg(value_parser = button)]
+        button: u32,
+        #[command(flatten)]
+        half: Half,
+    },
+    /// Put the pointer on a pixel: of the guest's picture, or of all outputs side by side
+    Pointer {
+        /// From the left
+        x: i32,
+        /// From the top
+        y: i32,
+    },
+    /// Move the pointer by so many pixels
+    Motion {
+        /// To the right
+        #[arg(allow_negative_numbers = true)]
+        dx: i32,
+        /// Down
+        #[arg(allow_negative_numbers = true)]
+        dy: i32,
+    },
+    /// Turn the wheel; positive scrolls down
+    Wheel {
+        /// By so many 1/120 of a click
+        #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-120_000..=120_000))]
+        v120: i32,
+    },
+    /// Put a finger down, move it, or lift it
+    Touch {
+        /// down, motion or up
+        #[arg(value_parser = phase)]
+        phase: TouchPhase,
+        /// Which finger
+        contact: u32,
+        /// From the left, as for the pointer
+        #[arg(default_value_t = 0)]
+        x: i32,
+        /// From the top
+        #[arg(default_value_t = 0)]
+        y: i32,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Half {
+    /// Only press it
+    #[arg(long, conflicts_with = "release")]
+    press: bool,
+    /// Only release it
+    #[arg(long)]
+    release: bool,
+}
+
+impl Half {
+    /// Down or up; `None` is both.
+    pub(super) fn pressed(&self) -> Option<bool> {
+        (self.press || self.release).then_some(self.press)
+    }
+}
+
+fn typed(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 1024 {
+        return Err("a text has 1 to 1024 bytes".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn button(text: &str) -> Result<u32, String> {
+    let named = ["left", "right", "middle", "side", "extra"].iter().position(|name| *name == text);
+    let code = named.and_then(|index| u32::try_from(index).ok()).map(|index| 0x110 + index);
+    let numbered = || text.parse().ok().filter(|code| (0x100..0x160).contains(code));
+    code.or_else(numbered).ok_or_else(|| "it is none of left, right, middle, side, extra, 256 to 351".to_owned())
+}
+
+fn phase(text: &str) -> Result<TouchPhase, String> {
+    match text {
+        "down" => Ok(TouchPhase::Down),
+        "motion" => Ok(TouchPhase::Motion),
+        "up" => Ok(TouchPhase::Up),
+        _ => Err("it is none of down, motion, up".to_owned()),
+    }
 }
 
 /// Who is to be full screen.

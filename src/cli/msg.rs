@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::args::{Fullscreen, Message, MsgArguments};
+use super::args::{Action, Fullscreen, InputArguments, Message, MsgArguments};
 use super::{Refusal, load, print, socket_path};
-use crate::control::{self, Client, Picture, Request, Response, ScreenshotTarget, Status};
+use crate::control::{self, Client, InputAction, Picture, Request, Response, ScreenshotTarget, Status};
 
 pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
     let socket = match arguments.socket {
@@ -32,7 +32,23 @@ pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
             save(&file, &picture)
         }
         Message::Fullscreen { guest: Fullscreen(guest) } => done(&ask(Request::Fullscreen { guest })?),
+        Message::Input(InputArguments { guest, connector, action }) => {
+            let connector = connector.unwrap_or(0).into();
+            done(&ask(Request::Input { guest, connector, action: input(action) })?)
+        }
         Message::Quit => done(&ask(Request::Quit {})?),
+    }
+}
+
+fn input(action: Action) -> InputAction {
+    match action {
+        Action::Key { key, half } => InputAction::Key { code: key.code(), pressed: half.pressed() },
+        Action::Button { button, half } => InputAction::Key { code: button, pressed: half.pressed() },
+        Action::Text { text } => InputAction::Text(text),
+        Action::Pointer { x, y } => InputAction::Pointer { x, y },
+        Action::Motion { dx, dy } => InputAction::Motion { dx, dy },
+        Action::Wheel { v120 } => InputAction::Wheel { v120 },
+        Action::Touch { phase, contact, x, y } => InputAction::Touch { contact, phase, x, y },
     }
 }
 

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 mod error;
+mod keys;
 mod limits;
 mod palette;
 mod values;
 
 pub use error::ConfigError;
+pub use keys::{CursorPolicy, InputAllowed, InputConfig, Key, KeysConfig, PointerPolicy};
 pub use limits::{LimitsConfig, LimitsOverride};
 pub use values::{FileMode, Mode, ParseModeError, Rgb, SocketPath};
 
@@ -37,6 +39,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What differs for single guests, by domain name.
     pub guest: BTreeMap<String, GuestConfig>,
+    /// The reserved key and its chords.
+    pub keys: KeysConfig,
+    /// Dom0's keyboard.
+    pub input: InputConfig,
     /// The control socket.
     pub control: ControlConfig,
     /// What is logged.
@@ -121,6 +127,12 @@ pub struct GuestConfig {
     pub label: Option<String>,
     /// Whether the guest is shown full screen when it connects.
     pub fullscreen: bool,
+    /// What it gets of the input.
+    pub input: InputAllowed,
+    /// When the pointer is kept within it.
+    pub pointer: PointerPolicy,
+    /// Whose cursor is seen over it.
+    pub cursor: CursorPolicy,
     /// Whether the guest's buffers may be made of our memory, where its device is configured for it.
     pub be_alloc: bool,
     /// Limits that differ from `[limits]`.
@@ -243,6 +255,12 @@ impl Config {
         self.guest.get(guest).and_then(|own| own.label.as_deref()).unwrap_or(guest)
     }
 
+    /// What differs for the guest of that name.
+    #[must_use]
+    pub fn guest_config(&self, guest: &str) -> GuestConfig {
+        self.guest.get(guest).cloned().unwrap_or_default()
+    }
+
     /// Whether the guest of that name starts full screen.
     #[must_use]
     pub fn fullscreen_for(&self, guest: &str) -> bool {
@@ -267,6 +285,9 @@ impl Config {
                 let key = vec!["output".to_owned(), index.to_string(), "name".to_owned()];
                 return Err(Problem { key, what: format!("output `{}` is configured twice", output.name) });
             }
+        }
+        if let Some((key, what)) = self.keys.contradiction() {
+            return Err(Problem { key: vec!["keys".to_owned(), key.to_owned()], what });
         }
         if let Some((key, what)) = self.limits.contradiction() {
             return Err(Problem { key: vec!["limits".to_owned(), key.to_owned()], what });

@@ -59,6 +59,15 @@ pub(super) fn text<'de, D: Deserializer<'de>, const MAX: usize>(from: D) -> Resu
     Ok(text)
 }
 
+/// Reads a text as [`text`] does, or an empty one.
+pub(super) fn text_or_empty<'de, D: Deserializer<'de>, const MAX: usize>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.chars().count() > MAX || text.chars().any(char::is_control) {
+        return Err(D::Error::custom(format!("a text of at most {MAX} printable characters is expected")));
+    }
+    Ok(text)
+}
+
 /// Reads a text as [`text`] does, where it may also be absent.
 pub(super) fn optional_text<'de, D: Deserializer<'de>, const MAX: usize>(from: D) -> Result<Option<String>, D::Error> {
     text::<D, MAX>(from).map(Some)

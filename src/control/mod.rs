@@ -17,11 +17,13 @@ mod table;
 pub use client::{Client, ClientError};
 pub use picture::Picture;
 pub use protocol::{
-    GuestSelector, MAX_PAYLOAD, MAX_REQUEST, PROTOCOL_VERSION, Request, Response, ScreenshotTarget, decode_request,
+    GuestSelector, InputAction, MAX_PAYLOAD, MAX_REQUEST, PROTOCOL_VERSION, Request, Response, ScreenshotTarget,
+    TouchPhase, decode_request,
 };
 pub use server::{Access, BindError, ConnectionId, Server};
 pub use status::{
-    ConnectorStatus, DepartedStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status, WindowStatus,
+    ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status,
+    WindowStatus,
 };
 pub use table::render;
 

@@ -60,6 +60,66 @@ pub enum ScreenshotTarget {
     },
 }
 
+/// What the user is to have done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InputAction {
+    /// A key or button, by Linux's code.
+    Key {
+        /// Which.
+        code: u32,
+        /// Down or up; `None` is down and up.
+        #[serde(default)]
+        pressed: Option<bool>,
+    },
+    /// A text, by the keys that Dom0's layout has for it.
+    Text(String),
+    /// The pointer is at a pixel: of the guest's picture, or of all outputs side by side.
+    Pointer {
+        /// From the left.
+        x: i32,
+        /// From the top.
+        y: i32,
+    },
+    /// The pointer moved by so many pixels.
+    Motion {
+        /// To the right.
+        dx: i32,
+        /// Down.
+        dy: i32,
+    },
+    /// The wheel turned, by 1/120 of a click; positive scrolls down.
+    Wheel {
+        /// How far.
+        v120: i32,
+    },
+    /// A finger.
+    Touch {
+        /// Which.
+        contact: u32,
+        /// What it does.
+        phase: TouchPhase,
+        /// From the left, as for the pointer; of no meaning when it is lifted.
+        #[serde(default)]
+        x: i32,
+        /// From the top.
+        #[serde(default)]
+        y: i32,
+    },
+}
+
+/// What a finger does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TouchPhase {
+    /// It comes down.
+    Down,
+    /// It moves.
+    Motion,
+    /// It is lifted.
+    Up,
+}
+
 /// What is asked of the compositor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
@@ -75,6 +135,17 @@ pub enum Request {
     Fullscreen {
         /// Which guest; `None` ends full screen.
         guest: Option<GuestSelector>,
+    },
+    /// Do as if the user had done something.
+    Input {
+        /// For which guest, whoever has the focus; `None` is the seat, as from a device.
+        #[serde(default)]
+        guest: Option<GuestSelector>,
+        /// On which of its connectors.
+        #[serde(default)]
+        connector: usize,
+        /// What.
+        action: InputAction,
     },
     /// Let the guests go in order, and end.
     Quit {},

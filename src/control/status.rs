@@ -21,6 +21,25 @@ pub struct Status {
     /// Domains without a display device that still map memory of ours.
     #[serde(default)]
     pub departed: Vec<DepartedStatus>,
+    /// The window with the focus; `None` when there is none.
+    pub focus: Option<FocusStatus>,
+    /// Whether the secure attention picture is shown, and nobody gets input.
+    pub secure_attention: bool,
+}
+
+/// Who has the focus.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FocusStatus {
+    /// The domain's number.
+    pub domid: u16,
+    /// The domain's name.
+    pub name: String,
+    /// Which of its connectors.
+    pub connector: usize,
+    /// Whether it gets keys: its policy allows them, and its input device is connected.
+    pub keyboard: bool,
+    /// Whether the pointer is locked to it, or kept within it.
+    pub pointer_grabbed: bool,
 }
 
 /// A domain that is gone, or has no display any more, and still maps memory of ours.

@@ -29,6 +29,7 @@ pub fn render(status: &Status) -> String {
         text.push_str(&inputs(&status.guests));
     }
     text.push_str(&notes(&status.guests));
+    text.push_str(&focus(status));
     text.push_str(&departed(&status.departed));
     text
 }
@@ -43,6 +44,23 @@ fn departed(departed: &[DepartedStatus]) -> String {
         );
     }
     if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// Who has the focus, in a line of its own.
+fn focus(status: &Status) -> String {
+    let mut line = match &status.focus {
+        None => "\nno guest has the focus".to_owned(),
+        Some(focus) => {
+            let what = if focus.keyboard { "keyboard" } else { "focus (no keys)" };
+            let grab = if focus.pointer_grabbed { ", with the pointer" } else { "" };
+            format!("\n{what}: {} (dom {}), connector {}{grab}", printable(&focus.name), focus.domid, focus.connector)
+        }
+    };
+    if status.secure_attention {
+        line.push_str("; secure attention: no guest gets input");
+    }
+    line.push('\n');
+    line
 }
 
 fn outputs(outputs: &[OutputStatus]) -> String {

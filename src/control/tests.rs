@@ -89,6 +89,14 @@ fn sample() -> Status {
         renderer: "pixman".to_owned(),
         outputs: vec![output],
         guests: vec![guest],
+        focus: Some(FocusStatus {
+            domid: 3,
+            name: "web".to_owned(),
+            connector: 0,
+            keyboard: true,
+            pointer_grabbed: false,
+        }),
+        secure_attention: false,
         departed: Vec::new(),
     }
 }
@@ -120,6 +128,14 @@ fn every_answer_arrives_as_it_was_given() {
         (Request::Screenshot { target: ScreenshotTarget::FirstOutput }, Response::Error("no output".to_owned())),
         (Request::Fullscreen { guest: Some(GuestSelector::DomId(3)) }, Response::Done),
         (Request::Fullscreen { guest: None }, Response::Done),
+        (
+            Request::Input {
+                guest: Some(GuestSelector::DomId(3)),
+                connector: 0,
+                action: InputAction::Touch { contact: 1, phase: TouchPhase::Down, x: 5, y: 6 },
+            },
+            Response::Done,
+        ),
         (Request::Quit {}, Response::Done),
     ];
     for (request, answer) in talks {
@@ -295,6 +311,8 @@ web    connected        2             2     938      3.66              0        
 
 web 0: xen-zcopy > pixman-in-place (no GPU)
 web: last refused: buffer 0x2a:?[2J too small
+
+keyboard: web (dom 3), connector 0
 ";
     assert_eq!(render(&sample()), expected);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::displif::Allocation;
 use crate::displif::limits::Limits;
+use crate::input;
 use crate::kbdif;
 use crate::scene::element::Color;
 
@@ -17,6 +18,8 @@ pub struct GuestPolicy {
     pub color: Color,
     /// Whether its first connector covers the output.
     pub fullscreen: bool,
+    /// What it gets of the input.
+    pub routing: input::Policy,
     /// Whether its buffers may be made of our memory.
     pub be_alloc: bool,
     /// What it may use.
@@ -69,8 +72,16 @@ mod tests {
 
     fn policy(be_alloc: bool) -> GuestPolicy {
         let color = Color { red: 1, green: 2, blue: 3 };
-        let (label, limits, input) = ("web".to_owned(), Limits::default(), InputPolicy::default());
-        GuestPolicy { label, color, fullscreen: false, be_alloc, limits, input }
+        let (label, limits, devices) = ("web".to_owned(), Limits::default(), InputPolicy::default());
+        GuestPolicy {
+            label,
+            color,
+            fullscreen: false,
+            routing: input::Policy::default(),
+            be_alloc,
+            limits,
+            input: devices,
+        }
     }
 
     #[test]

@@ -10,6 +10,13 @@ use super::text::Font;
 /// Pixels of border left, right and below the content.
 pub const BORDER: i32 = 3;
 
+/// Pixels of the ring around the window that has the keyboard. It lies outside of the window, in the gap
+/// between windows, so that the domain's colour stays whole beside it.
+pub const RING: i32 = 4;
+
+/// The ring's colour, which no domain's border has by default.
+pub const RING_COLOR: Color = Color { red: 255, green: 214, blue: 64 };
+
 /// Pixels of title bar above the content.
 pub const TITLE: i32 = 25;
 
@@ -19,6 +26,8 @@ pub const LEAST_WIDTH: i32 = 160;
 const TEXT_SIZE: f32 = 16.0;
 const PADDING: i32 = 8;
 const LEAST_NAME: i32 = 48;
+const OWNER_SIZE: f32 = 32.0;
+const OWNER_LINE: i32 = 44;
 
 /// Whose content it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +67,19 @@ pub const fn borders(outer: &Rect, content: &Rect) -> [Rect; 3] {
     ]
 }
 
+/// The ring around a window at `outer`: left, right, above, below.
+#[must_use]
+pub const fn ring(outer: &Rect) -> [Rect; 4] {
+    let (x, y) = (outer.x - RING, outer.y - RING);
+    let (width, height) = (outer.width + 2 * RING, outer.height);
+    [
+        Rect { x, y: outer.y, width: RING, height },
+        Rect { x: outer.right(), y: outer.y, width: RING, height },
+        Rect { x, y, width, height: RING },
+        Rect { x, y: outer.bottom(), width, height: RING },
+    ]
+}
+
 /// Where the title bar is.
 #[must_use]
 pub const fn title_bar(outer: &Rect) -> Rect {
@@ -91,6 +113,27 @@ fn right_text(font: &Font, label: &WindowLabel, room: i32) -> String {
     ];
     let fits = |(text, name): &(String, i32)| font.width(text, TEXT_SIZE) + PADDING + name <= room;
     texts.into_iter().find(fits).map(|(text, _)| text).unwrap_or_default()
+}
+
+/// Who owns a content, in two lines that are shown in its place: the name, and then the domain, the
+/// connector and its size. What doesn't fit is cut, or left out.
+#[must_use]
+pub fn draw_owner(font: &Font, label: &WindowLabel, size: Size) -> [Option<Rc<Pixmap>>; 2] {
+    let ink = readable_on(label.color);
+    let room = size.width - 2 * PADDING;
+    let details = format!("dom {} · connector {} · {}x{}", label.domid, label.connector, size.width, size.height);
+    [(label.name.as_str(), OWNER_SIZE, OWNER_LINE), (details.as_str(), TEXT_SIZE, TITLE)].map(
+        |(text, scale, height)| {
+            let text = font.elide(text, scale, room);
+            let width = font.width(&text, scale);
+            if text.is_empty() || height > size.height {
+                return None;
+            }
+            let mut picture = filled(width, height, label.color);
+            font.draw(&mut picture, 0, &text, scale, ink);
+            Some(Rc::new(picture))
+        },
+    )
 }
 
 /// A short line of text on a plain ground, no larger than `room`; nothing if it doesn't fit.

@@ -13,6 +13,10 @@ const BEHIND: Color = Color { red: 0, green: 0, blue: 0 };
 const BLANK: Color = Color { red: 32, green: 36, blue: 42 };
 const BLANK_TEXT: Color = Color { red: 132, green: 140, blue: 150 };
 
+/// Pixels from the middle to each of an owner's two lines, and the least height beside that.
+const OWNER_APART: i32 = 18;
+const OWNER_LEAST: i32 = 30;
+
 /// Names a window while it is there; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowId(pub(super) u64);
@@ -38,6 +42,16 @@ pub(super) struct GuestWindow {
     pub(super) place: Option<Place>,
     title: Rc<Pixmap>,
     note: Option<Rc<Pixmap>>,
+    owner: [Option<Rc<Pixmap>>; 2],
+}
+
+/// What is to be seen of a window beside its picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// It has the keyboard.
+    pub(super) focused: bool,
+    /// Who owns it is shown in the place of its picture.
+    pub(super) owner: bool,
 }
 
 /// The parts of a window, each an element of its own.
@@ -50,13 +64,24 @@ enum Part {
     Below,
     Ground,
     Note,
+    OwnerName,
+    OwnerDetails,
+    RingLeft,
+    RingRight,
+    RingAbove,
+    RingBelow,
 }
+
+/// Numbers below this are no window's elements.
+pub(super) const FIRST_ELEMENT: u64 = 1 << PART_BITS;
+
+const PART_BITS: u32 = 4;
 
 impl GuestWindow {
     pub(super) fn new(id: WindowId, label: WindowLabel, size: Size, font: Option<&Font>) -> Self {
         let title = decoration::draw_title(font, &label, decoration::outer_size(size).width);
-        let mut window = Self { id, label, size, shown: None, place: None, title, note: None };
-        window.note = window.draw_note(font);
+        let mut window = Self { id, label, size, shown: None, place: None, title, note: None, owner: [None, None] };
+        window.draw_inside(font);
         window
     }
 
@@ -67,11 +92,14 @@ impl GuestWindow {
             self.title = decoration::draw_title(font, &self.label, width);
         }
         self.size = size;
-        self.note = self.draw_note(font);
+        self.draw_inside(font);
     }
 
-    fn draw_note(&self, font: Option<&Font>) -> Option<Rc<Pixmap>> {
-        decoration::draw_note(font?, "no picture yet", BLANK_TEXT, BLANK, self.size)
+    /// Draws what can stand in the content's place.
+    fn draw_inside(&mut self, font: Option<&Font>) {
+        let Some(font) = font else { return };
+        self.note = decoration::draw_note(font, "no picture yet", BLANK_TEXT, BLANK, self.size);
+        self.owner = decoration::draw_owner(font, &self.label, self.size);
     }
 
     /// Where the content is within the window's place.
@@ -81,19 +109,33 @@ impl GuestWindow {
     }
 
     /// The window with its decoration, front to back.
-    pub(super) fn elements(&self, outer: &Rect, out: &mut Vec<Element>) {
+    pub(super) fn elements(&self, outer: &Rect, look: Look, out: &mut Vec<Element>) {
         let content = self.content_rect(outer);
         let [left, right, below] = decoration::borders(outer, &content);
         for (part, rect) in [(Part::Left, left), (Part::Right, right), (Part::Below, below)] {
             out.push(self.element(part, rect, Content::Solid(self.label.color)));
         }
         out.push(self.element(Part::Title, decoration::title_bar(outer), Content::Pixmap(Rc::clone(&self.title))));
-        self.content(content, out);
-        out.push(self.element(Part::Ground, content, Content::Solid(self.ground())));
+        self.content(content, look, out);
+        let ground = if look.owner { self.label.color } else { self.ground() };
+        out.push(self.element(Part::Ground, content, Content::Solid(ground)));
+        if look.focused {
+            let parts = [Part::RingLeft, Part::RingRight, Part::RingAbove, Part::RingBelow];
+            let ring = parts.into_iter().zip(decoration::ring(outer));
+            out.extend(ring.map(|(part, rect)| self.element(part, rect, Content::Solid(decoration::RING_COLOR))));
+        }
+    }
+
+    /// The window's colour over `target`, for a window that has its output for itself.
+    pub(super) fn cover(&self, target: Rect) -> Element {
+        self.element(Part::Ground, target, Content::Solid(self.label.color))
     }
 
     /// The content alone, in `target`, front to back, cropped to it.
-    pub(super) fn content(&self, target: Rect, out: &mut Vec<Element>) {
+    pub(super) fn content(&self, target: Rect, look: Look, out: &mut Vec<Element>) {
+        if look.owner {
+            return self.owner_elements(target, out);
+        }
         match self.shown {
             Some(Shown { buffer, source, version }) => {
                 let (width, height) = (source.width.min(target.width), source.height.min(target.height));
@@ -101,14 +143,26 @@ impl GuestWindow {
                 let target = Rect { width, height, ..target };
                 out.push(self.element(Part::Content, target, Content::Buffer { buffer, source, version }));
             }
-            None => out.extend(self.note.as_ref().and_then(|note| self.note_element(note, target))),
+            None => out.extend(self.note.as_ref().and_then(|note| self.line(Part::Note, note, target, 0))),
         }
     }
 
-    fn note_element(&self, note: &Rc<Pixmap>, within: Rect) -> Option<Element> {
-        let (width, height) = (i32::try_from(note.width).ok()?, i32::try_from(note.height).ok()?);
-        let (x, y) = (within.x + (within.width - width) / 2, within.y + (within.height - height) / 2);
-        Some(self.element(Part::Note, Rect { x, y, width, height }, Content::Pixmap(Rc::clone(note))))
+    /// Who owns it, in two lines, the name above the middle where both fit.
+    fn owner_elements(&self, target: Rect, out: &mut Vec<Element>) {
+        let [name, details] = &self.owner;
+        let both = target.height >= 2 * OWNER_APART + OWNER_LEAST;
+        let apart = if both { OWNER_APART } else { 0 };
+        out.extend(name.as_ref().and_then(|name| self.line(Part::OwnerName, name, target, -apart)));
+        if both {
+            out.extend(details.as_ref().and_then(|text| self.line(Part::OwnerDetails, text, target, apart)));
+        }
+    }
+
+    /// A line of text in the middle of a rectangle, or `below` it by so many pixels.
+    fn line(&self, part: Part, text: &Rc<Pixmap>, within: Rect, below: i32) -> Option<Element> {
+        let (width, height) = (i32::try_from(text.width).ok()?, i32::try_from(text.height).ok()?);
+        let (x, y) = (within.x + (within.width - width) / 2, within.y + (within.height - height) / 2 + below);
+        Some(self.element(part, Rect { x, y, width, height }, Content::Pixmap(Rc::clone(text))))
     }
 
     const fn ground(&self) -> Color {
@@ -116,7 +170,7 @@ impl GuestWindow {
     }
 
     fn element(&self, part: Part, target: Rect, content: Content) -> Element {
-        Element { id: ElementId(self.id.0 << 3 | part.number()), target, content }
+        Element { id: ElementId(self.id.0 << PART_BITS | part.number()), target, content }
     }
 }
 
@@ -130,6 +184,12 @@ impl Part {
             Self::Below => 4,
             Self::Ground => 5,
             Self::Note => 6,
+            Self::OwnerName => 7,
+            Self::OwnerDetails => 8,
+            Self::RingLeft => 9,
+            Self::RingRight => 10,
+            Self::RingAbove => 11,
+            Self::RingBelow => 12,
         }
     }
 }

@@ -4,8 +4,10 @@
 //! A [`Scene`] holds one window per guest connector, and describes each output's picture as a
 //! [`Frame`]. Content is shown at 1:1, never scaled.
 
+pub mod cursor;
 pub mod decoration;
 pub mod element;
+pub mod focus;
 pub mod guest_window;
 pub mod layout;
 pub mod text;
@@ -15,7 +17,8 @@ use std::rc::Rc;
 
 pub use self::decoration::WindowLabel;
 use self::element::{Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Size};
-use self::guest_window::GuestWindow;
+use self::focus::{Spot, Stage};
+use self::guest_window::{FIRST_ELEMENT, GuestWindow, Look};
 pub use self::guest_window::{Shown, WindowId};
 use self::layout::Place;
 use self::text::Font;
@@ -32,6 +35,13 @@ const LARGEST: i32 = 16_384;
 const WAITING: Color = Color { red: 128, green: 138, blue: 150 };
 /// No window has this number, so no element of a window has this name.
 const WAITING_ID: ElementId = ElementId(0);
+const CURSOR_ID: ElementId = ElementId(1);
+const BANNER_ID: ElementId = ElementId(2);
+const _: () = assert!(BANNER_ID.0 < FIRST_ELEMENT, "an element of the scene's own has a window's name");
+
+/// What the secure attention picture says of itself.
+const BANNER: &str = "Secure attention: all of this is drawn by Grantway. Esc goes back.";
+const BANNER_INK: Color = Color { red: 16, green: 16, blue: 16 };
 
 /// An output as the scene knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +56,17 @@ pub struct SceneOutput {
 #[derive(Debug)]
 pub struct Scene {
     outputs: Vec<SceneOutput>,
-    /// Oldest first; the newest is in front.
+    /// Back to front: the newest is in front, unless another one was raised.
     windows: Vec<GuestWindow>,
     full_screen: Option<WindowId>,
     next: u64,
     font: Option<Font>,
     waiting: Option<Rc<Pixmap>>,
+    focus: Option<WindowId>,
+    cursor: Option<(OutputId, i32, i32)>,
+    arrow: Rc<Pixmap>,
+    attention: bool,
+    banner: Option<Rc<Pixmap>>,
     damaged: BTreeSet<OutputId>,
 }
 
@@ -70,6 +85,9 @@ impl Scene {
         let waiting = font
             .as_ref()
             .and_then(|font| decoration::draw_note(font, "Grantway is waiting for a guest", WAITING, BACKGROUND, room));
+        let banner = font
+            .as_ref()
+            .and_then(|font| decoration::draw_note(font, BANNER, BANNER_INK, decoration::RING_COLOR, room));
         Self {
             outputs: Vec::new(),
             windows: Vec::new(),
@@ -77,6 +95,11 @@ impl Scene {
             next: 1,
             font,
             waiting,
+            focus: None,
+            cursor: None,
+            arrow: cursor::arrow(),
+            attention: false,
+            banner,
             damaged: BTreeSet::new(),
         }
     }
@@ -96,7 +119,9 @@ impl Scene {
                 self.keep(index, place);
             }
         }
-        for index in 0..self.windows.len() {
+        let mut oldest_first: Vec<usize> = (0..self.windows.len()).collect();
+        oldest_first.sort_by_key(|index| self.windows.get(*index).map(|window| window.id));
+        for index in oldest_first {
             self.place(index);
         }
         self.damaged = outputs.iter().map(|output| output.id).collect();
@@ -122,6 +147,7 @@ impl Scene {
         if self.full_screen == Some(id) {
             self.set_fullscreen(None);
         }
+        self.focus = self.focus.filter(|focus| *focus != id);
         self.windows.retain(|window| window.id != id);
         if self.windows.is_empty() {
             self.damage_all();
@@ -168,6 +194,82 @@ impl Scene {
         self.full_screen
     }
 
+    /// The windows, oldest first, shown or not.
+    pub fn windows(&self) -> impl Iterator<Item = WindowId> {
+        let mut windows: Vec<_> = self.windows.iter().map(|window| window.id).collect();
+        windows.sort_unstable();
+        windows.into_iter()
+    }
+
+    /// Puts a window in front of the others.
+    pub fn raise(&mut self, id: WindowId) {
+        let Some(index) = self.windows.iter().position(|window| window.id == id) else { return };
+        if index + 1 < self.windows.len() {
+            let window = self.windows.remove(index);
+            self.windows.push(window);
+            self.damage(id);
+        }
+    }
+
+    /// Marks the window that has the keyboard.
+    pub fn set_focus(&mut self, id: Option<WindowId>) {
+        if self.focus != id {
+            for window in [self.focus, id].into_iter().flatten() {
+                self.damage(window);
+            }
+            self.focus = id;
+        }
+    }
+
+    /// The window that is marked as having the keyboard.
+    #[must_use]
+    pub const fn focus(&self) -> Option<WindowId> {
+        self.focus
+    }
+
+    /// Shows the cursor at a pixel of an output, or not at all.
+    pub fn set_cursor(&mut self, cursor: Option<(OutputId, i32, i32)>) {
+        if self.cursor != cursor {
+            let outputs = [self.cursor, cursor].into_iter().flatten();
+            self.damaged.extend(outputs.map(|(output, ..)| output));
+            self.cursor = cursor;
+        }
+    }
+
+    /// Shows who owns what in the place of all guests' pictures, or ends that.
+    pub fn set_attention(&mut self, attention: bool) {
+        if self.attention != attention {
+            self.attention = attention;
+            self.damage_all();
+        }
+    }
+
+    /// Whether the secure attention picture is shown.
+    #[must_use]
+    pub const fn attention(&self) -> bool {
+        self.attention
+    }
+
+    /// What is where, for input.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        let areas = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
+        let spots = self.windows.iter().rev().filter_map(|window| {
+            let place = window.place?;
+            let area = areas.get(place.output)?;
+            let (_, content) = self.placement(window.id)?;
+            let full_screen = self.full_screen == Some(window.id);
+            let outer = if full_screen { Rect { x: 0, y: 0, ..area.rect } } else { place.rect };
+            let moved = |rect: Rect| Rect { x: rect.x.saturating_add(area.rect.x), y: rect.y, ..rect };
+            let source = Size { width: content.width, height: content.height };
+            let (window, size) = (window.id, window.size);
+            let (outer, content) = (moved(outer), moved(content));
+            Some(Spot { window, output: area.output, outer, content, source, size, full_screen })
+        });
+        let spots = spots.collect();
+        Stage { areas, spots }
+    }
+
     /// Where a window's content is; `None` while it is hidden.
     #[must_use]
     pub fn placement(&self, id: WindowId) -> Option<(OutputId, Rect)> {
@@ -187,14 +289,20 @@ impl Scene {
         let mut frame = Frame { elements: Vec::new(), background: BACKGROUND };
         let Some(index) = self.outputs.iter().position(|other| other.id == output) else { return frame };
         let Some(size) = self.outputs.get(index).map(|output| output.size) else { return frame };
+        frame.elements.extend(self.cursor_on(output));
+        if self.attention {
+            frame.elements.extend(self.banner.as_ref().and_then(|banner| banner_element(banner, size)));
+        }
         if let Some(window) = self.full_screen_on(index) {
             frame.background = AROUND_FULL_SCREEN;
-            window.content(layout::full_screen(size, window.size), &mut frame.elements);
+            let target = layout::full_screen(size, window.size);
+            window.content(target, self.look(window), &mut frame.elements);
+            frame.elements.extend(self.attention.then(|| window.cover(target)));
             return frame;
         }
         for window in self.windows.iter().rev() {
             if let Some(place) = window.place.filter(|place| place.output == index) {
-                window.elements(&place.rect, &mut frame.elements);
+                window.elements(&place.rect, self.look(window), &mut frame.elements);
             }
         }
         if self.windows.is_empty() && index == 0 {
@@ -206,6 +314,17 @@ impl Scene {
     /// The outputs whose picture changed since the last call.
     pub fn take_damaged(&mut self) -> Vec<OutputId> {
         std::mem::take(&mut self.damaged).into_iter().collect()
+    }
+
+    fn look(&self, window: &GuestWindow) -> Look {
+        Look { focused: self.focus == Some(window.id), owner: self.attention }
+    }
+
+    fn cursor_on(&self, output: OutputId) -> Option<Element> {
+        let (_, x, y) = self.cursor.filter(|(on, ..)| *on == output)?;
+        let (width, height) = (i32::try_from(self.arrow.width).ok()?, i32::try_from(self.arrow.height).ok()?);
+        let target = Rect { x, y, width, height };
+        Some(Element { id: CURSOR_ID, target, content: Content::Pixmap(Rc::clone(&self.arrow)) })
     }
 
     fn waiting_note(&self, size: Size) -> Option<Element> {
@@ -256,6 +375,13 @@ impl Scene {
     fn damage_all(&mut self) {
         self.damaged.extend(self.outputs.iter().map(|output| output.id));
     }
+}
+
+/// The banner, at the bottom of an output, in the middle.
+fn banner_element(banner: &Rc<Pixmap>, output: Size) -> Option<Element> {
+    let (width, height) = (i32::try_from(banner.width).ok()?, i32::try_from(banner.height).ok()?);
+    let target = Rect { x: (output.width - width) / 2, y: output.height - height, width, height };
+    Some(Element { id: BANNER_ID, target, content: Content::Pixmap(Rc::clone(banner)) })
 }
 
 /// No content is empty, or so large that sums of positions could overflow.

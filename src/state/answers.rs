@@ -37,7 +37,7 @@ impl State {
         Err(format!("there is no output \"{name}\"; there are: {}", names.join(", ")))
     }
 
-    fn window_of(&self, guest: &GuestSelector, connector: usize) -> Result<WindowId, String> {
+    pub(super) fn window_of(&self, guest: &GuestSelector, connector: usize) -> Result<WindowId, String> {
         let is_it = |domid: u16, name: &str| match guest {
             GuestSelector::DomId(wanted) => *wanted == domid,
             GuestSelector::Name(wanted) => wanted == name,

@@ -3,7 +3,8 @@
 
 use crate::backend::OutputInfo;
 use crate::control::{
-    ConnectorStatus, DepartedStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status, WindowStatus,
+    ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status,
+    WindowStatus,
 };
 use crate::displif;
 use crate::guest::DeviceKey;
@@ -29,6 +30,8 @@ impl State {
             outputs: outputs.iter().map(|output| self.output_status(output)).collect(),
             guests: devices.map(|(key, entry)| self.guest_status(key, entry, &outputs)).collect(),
             departed: self.departed(),
+            focus: self.focus_status(),
+            secure_attention: self.desk.seat.attention(),
         }
     }
 
@@ -37,6 +40,22 @@ impl State {
         let has_display = |domid: &DomId| self.registry.devices_by_key().any(|(key, _)| key.domid == *domid);
         let waiting = self.accounts.waiting().into_iter().filter(|(domid, _)| !has_display(domid));
         waiting.map(|(domid, pages)| DepartedStatus { domid: domid.0, pages_waiting: count(pages) }).collect()
+    }
+
+    fn focus_status(&self) -> Option<FocusStatus> {
+        let seat = &self.desk.seat;
+        let focus = seat.focus()?;
+        let position = |entry: &Entry| entry.link()?.windows().position(|window| window == focus);
+        let mut devices = self.registry.devices_by_key();
+        devices.find_map(|(key, entry)| {
+            Some(FocusStatus {
+                domid: key.domid.0,
+                name: entry.name().to_owned(),
+                connector: position(entry)?,
+                keyboard: seat.marked() == Some(focus),
+                pointer_grabbed: seat.grabbed() == Some(focus),
+            })
+        })
     }
 
     fn output_status(&self, output: &OutputInfo) -> OutputStatus {

@@ -46,7 +46,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "input",
         may: &["scene::focus", "scene::element", "backend", "time"],
-        never: &["calloop", "Instant"],
+        never: &["calloop", "nix", "Instant", "std::fs", "std::net", "std::os"],
     },
     Rule {
         module: "guest",
@@ -86,6 +86,7 @@ const UNSAFE: &[&str] = &[
     "backend::render::pixman",
     "backend::render::gles",
     "backend::kms::gpu",
+    "backend::kms::grab",
 ];
 
 fn lies_in(module: &str, parent: &str) -> bool {

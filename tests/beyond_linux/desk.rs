@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use grantway::control::{
-    Client, ConnectorStatus, GuestSelector, GuestStatus, Request, Response, ScreenshotTarget, Status,
+    Client, ConnectorStatus, GuestSelector, GuestStatus, InputAction, Request, Response, ScreenshotTarget, Status,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -68,6 +68,23 @@ impl Desk {
         self.status().guests.into_iter().find(|guest| guest.name == name)
     }
 
+    /// What `grantway msg input` does, to the seat.
+    pub(crate) fn input(&mut self, action: InputAction) {
+        let request = Request::Input { guest: None, connector: 0, action };
+        assert_eq!(self.client.request(&request).unwrap(), Response::Done);
+    }
+
+    /// The same, to one guest.
+    pub(crate) fn input_to(&mut self, name: &str, action: InputAction) -> Response {
+        let guest = Some(GuestSelector::Name(name.to_owned()));
+        self.client.request(&Request::Input { guest, connector: 0, action }).unwrap()
+    }
+
+    pub(crate) fn fullscreen(&mut self, name: Option<&str>) {
+        let guest = name.map(|name| GuestSelector::Name(name.to_owned()));
+        assert_eq!(self.client.request(&Request::Fullscreen { guest }).unwrap(), Response::Done);
+    }
+
     /// Waits until a connector of the guest satisfies `until`.
     pub(crate) fn wait_connector(
         &mut self,
@@ -92,10 +109,30 @@ impl Desk {
     }
 
     fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
+        Picture::new(&self.take(target))
+    }
+
+    pub(crate) fn output_picture(&mut self) -> Picture {
+        self.screenshot(ScreenshotTarget::FirstOutput)
+    }
+
+    fn take(&mut self, target: ScreenshotTarget) -> grantway::control::Picture {
         match self.client.request(&Request::Screenshot { target }).unwrap() {
-            Response::Screenshot(picture) => Picture::new(&picture),
+            Response::Screenshot(picture) => picture,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Leaves the first output's picture where tests leave their files, for people to look at.
+    pub(crate) fn keep_picture(&mut self, name: &str) -> Picture {
+        let picture = self.take(ScreenshotTarget::FirstOutput);
+        picture.write_png(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)).unwrap();
+        Picture::new(&picture)
+    }
+
+    /// Waits for the compositor to end by itself, and checks that it ends well.
+    pub(crate) fn wait_end(mut self) {
+        assert!(self.compositor.wait().unwrap().success());
     }
 
     /// Ends the compositor as a user does, and checks that it ends well.
@@ -125,7 +162,7 @@ fn connect(socket: &Path) -> Client {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
-fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(result) = ready() {

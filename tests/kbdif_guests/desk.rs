@@ -53,6 +53,7 @@ fn policy() -> PolicyFor {
         label: name.to_owned(),
         color: Color { red: 1, green: 2, blue: 3 },
         fullscreen: false,
+        routing: grantway::input::Policy::default(),
         be_alloc: false,
         limits: Limits::default(),
         input: InputPolicy {

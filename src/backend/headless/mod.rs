@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 use self::canvas::Canvas;
+use super::input::Lamps;
 use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, Frame, Pixmap};
@@ -214,6 +215,9 @@ impl Presentation for Headless {
     fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String> {
         self.canvas.read(output)
     }
+
+    /// There are no keyboards.
+    fn set_lamps(&mut self, _lamps: Lamps) {}
 
     fn dispatch(&mut self, now: Time) {
         self.now = self.now.max(now);

@@ -12,6 +12,9 @@ mod dumb;
 mod flight;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
+#[allow(unsafe_code, reason = "one system call")]
+mod grab;
+mod input;
 mod mode;
 mod output;
 mod pipeline;
@@ -32,7 +35,9 @@ pub use self::config::{
     BadOutputSetting, KmsConfig, KmsError, ModeRequest, OutputSetting, RendererChoice, SessionKind,
 };
 use self::device::{Device, OutputIds};
+use self::input::Inputs;
 use self::session::{Inbox, Notice, Session};
+use super::input::Lamps;
 use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, Frame, Pixmap};
@@ -43,6 +48,8 @@ pub struct Kms {
     config: KmsConfig,
     devices: Vec<Device>,
     session: Session,
+    /// Keyboards, pointers and touch screens; `None` where they can't be had.
+    inputs: Option<Inputs>,
     inbox: Inbox,
     /// The guests' buffers, for devices that are plugged in later.
     buffers: BTreeMap<BufferId, (Rc<BufferMemory>, PixelLayout)>,
@@ -75,10 +82,14 @@ impl Kms {
         if let Err(error) = session::watch(&event_loop.handle()) {
             tracing::warn!(%error, "displays that are plugged in later will not be noticed: udev can't be heard");
         }
+        let inputs = Inputs::open(&session, &event_loop.handle());
+        let inputs =
+            inputs.inspect_err(|error| tracing::warn!(%error, "no guest gets input from this machine's devices"));
         let mut kms = Self {
             config,
             devices: Vec::new(),
             session,
+            inputs: inputs.ok(),
             inbox,
             buffers: BTreeMap::new(),
             last_buffer: 0,
@@ -141,6 +152,13 @@ impl Kms {
             Notice::Changed(id) => self.rescan(id, now),
             Notice::Removed(id) => self.removed(id),
             Notice::Paused(paused) => self.set_paused(paused, now),
+            Notice::Input(event) if !self.paused => self.events.push(Event::Input(event)),
+            Notice::Input(_) => {}
+            Notice::Keyboard(keyboard) => {
+                if let Some(inputs) = &mut self.inputs {
+                    inputs.add_keyboard(keyboard);
+                }
+            }
         }
     }
 
@@ -184,6 +202,9 @@ impl Kms {
             return;
         }
         self.paused = paused;
+        if let Some(inputs) = &mut self.inputs {
+            inputs.set_paused(paused);
+        }
         if paused {
             self.devices.iter_mut().for_each(Device::pause);
             self.events.push(Event::Paused);
@@ -273,6 +294,12 @@ impl Presentation for Kms {
     fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String> {
         let found = self.devices.iter_mut().find_map(|device| device.screenshot(output));
         found.unwrap_or_else(|| Err("there is no such output".to_owned()))
+    }
+
+    fn set_lamps(&mut self, lamps: Lamps) {
+        if let Some(inputs) = &mut self.inputs {
+            inputs.set_lamps(lamps);
+        }
     }
 
     fn dispatch(&mut self, now: Time) {

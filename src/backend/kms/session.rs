@@ -18,10 +18,12 @@ use smithay::backend::session::libseat::LibSeatSession;
 use smithay::backend::session::{AsErrno, Event as SessionEvent, Session as _};
 use smithay::backend::udev::{all_gpus, primary_gpu};
 use smithay::reexports::drm::control::crtc;
+use smithay::reexports::input::Device as InputHandle;
 use smithay::reexports::rustix::fs::OFlags;
 use smithay::reexports::udev::{Event as UdevEvent, EventType, MonitorBuilder};
 
 use super::config::{KmsError, SessionKind};
+use crate::backend::input::InputEvent;
 
 /// How long a start waits for its virtual terminal to come to the front.
 const ACTIVATION: Duration = Duration::from_secs(5);
@@ -42,6 +44,10 @@ pub(super) enum Notice {
     Changed(dev_t),
     /// A device is gone.
     Removed(dev_t),
+    /// The user did something.
+    Input(InputEvent),
+    /// A keyboard appeared, with lamps that may have to be lit.
+    Keyboard(InputHandle),
     /// The session was switched away (`true`) or is back.
     Paused(bool),
 }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The reserved chords: one key that no guest ever gets, held while another is pressed.
+//!
+//! Since the reserved key itself is never sent, nothing has to be held back until it is clear whether a chord
+//! comes, and no guest can see even a part of one (docs/decisions/0006-reserved-key.md).
+
+/// What a chord does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chord {
+    /// Shows who owns what, and lets go of any grab.
+    Attention,
+    /// Gives the next guest the focus.
+    NextGuest,
+    /// Gives the previous guest the focus.
+    PreviousGuest,
+    /// Shows the window with the focus full screen, or no longer.
+    FullScreen,
+    /// Frees the pointer.
+    ReleasePointer,
+    /// Ends the compositor.
+    Terminate,
+}
+
+/// Which keys are reserved, by Linux's key codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bindings {
+    /// The reserved key.
+    pub modifier: u32,
+    /// The keys that do something while it is held; each at most once, and never the reserved key.
+    pub chords: Vec<(u32, Chord)>,
+}
+
+impl Bindings {
+    /// What this key does while the reserved key is held.
+    #[must_use]
+    pub fn chord(&self, code: u32) -> Option<Chord> {
+        self.chords.iter().find(|(key, _)| *key == code).map(|(_, chord)| *chord)
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! From what the user does to what one guest is told, or the compositor does.
+//!
+//! Everything here is pure: events and what is where go in, [`Outcome`]s come out. [`seat`] holds what the
+//! user does right now (keys, pointer, fingers, focus), [`world`] says who may get what, [`view`] is what
+//! each guest was told and has not been told to be over, [`binding`] has the reserved chords. Nobody here
+//! knows how a guest is reached.
+
+pub mod binding;
+pub mod keymap;
+pub mod seat;
+pub mod view;
+pub mod wheel;
+pub mod world;
+
+pub use self::binding::{Bindings, Chord};
+pub use self::keymap::Keymap;
+pub use self::seat::{Refusal, Seat};
+pub use self::world::{Allowed, Confine, Device, Owner, PointerKind, Policy, Target, World};
+use crate::scene::focus::WindowId;
+
+/// What a guest is told. Positions are pixels of its window's content as the guest knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestEvent {
+    /// A key or button (Linux's codes) went down or up.
+    Key {
+        /// Which.
+        code: u32,
+        /// Down or up.
+        pressed: bool,
+    },
+    /// The pointer moved, in the device's own units.
+    Motion {
+        /// To the right.
+        dx: i32,
+        /// Down.
+        dy: i32,
+    },
+    /// The wheel turned by so many clicks; positive scrolls up.
+    Wheel {
+        /// How many.
+        clicks: i32,
+    },
+    /// The pointer is here.
+    Position {
+        /// From the left.
+        x: i32,
+        /// From the top.
+        y: i32,
+    },
+    /// A finger came down.
+    TouchDown {
+        /// Which, from 0; unique among the guest's fingers that are down.
+        contact: u32,
+        /// From the left.
+        x: i32,
+        /// From the top.
+        y: i32,
+    },
+    /// A finger moved.
+    TouchMotion {
+        /// Which.
+        contact: u32,
+        /// From the left.
+        x: i32,
+        /// From the top.
+        y: i32,
+    },
+    /// A finger was lifted.
+    TouchUp {
+        /// Which.
+        contact: u32,
+    },
+    /// All fingers of this moment have been told of.
+    TouchSync,
+}
+
+/// What comes of input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The guest that owns a window is told.
+    Guest {
+        /// The window.
+        window: WindowId,
+        /// What it is told.
+        event: GuestEvent,
+    },
+    /// This window lost the focus; what it held has been released before this.
+    FocusLost(WindowId),
+    /// This window, or none, has the focus now.
+    Focus(Option<WindowId>),
+    /// The secure attention picture begins (`true`) or ends.
+    Attention(bool),
+    /// The compositor has to do something.
+    Command(Command),
+}
+
+/// What the compositor has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The next guest gets the focus.
+    NextGuest,
+    /// The previous guest gets the focus.
+    PreviousGuest,
+    /// The window with the focus is shown full screen, or is so no longer.
+    FullScreen,
+    /// The compositor ends.
+    Terminate,
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Between the seat and everything else: what is where goes in, and what comes out is carried out.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::backend::input::{Axis, Fraction, InputDevice, InputEvent, InputKind, Lamps, TouchEvent};
+use crate::control::{GuestSelector, InputAction, TouchPhase};
+use crate::guest::{Context, DeviceKey};
+use crate::input::{Command, Device, GuestEvent, Keymap, Outcome, Owner, PointerKind, Seat, Target, World};
+use crate::kbdif::{Capabilities, Contact, ContactEvent, Input};
+use crate::scene::WindowId;
+use crate::scene::element::OutputId;
+use crate::time::Time;
+
+use super::State;
+
+/// Parts of a pixel in which a device's motion is counted.
+const PARTS: i32 = 256;
+
+/// What a seat needs beside itself.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) seat: Seat,
+    /// Dom0's layout; `None` where it can't be had.
+    keymap: Option<Keymap>,
+    owners: BTreeMap<DeviceKey, Owner>,
+    last_owner: u64,
+    lamps: Lamps,
+    /// What guests are to be told, in order.
+    pending: Vec<(WindowId, Telling)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Telling {
+    Event(Input),
+    FocusLost,
+}
+
+impl Desk {
+    pub(super) const fn new(seat: Seat, keymap: Option<Keymap>) -> Self {
+        let lamps = seat.lamps();
+        Self { seat, keymap, owners: BTreeMap::new(), last_owner: 0, lamps, pending: Vec::new() }
+    }
+
+    /// A device that connects anew is another owner.
+    fn owner(&mut self, key: DeviceKey) -> Owner {
+        *self.owners.entry(key).or_insert_with(|| {
+            self.last_owner = self.last_owner.wrapping_add(1);
+            Owner(self.last_owner)
+        })
+    }
+}
+
+impl State {
+    /// Tells the seat what is where, and carries out what comes of it.
+    pub(super) fn refresh_input(&mut self, now: Time) {
+        self.look();
+        self.settle_input();
+        self.tell_guests(now);
+    }
+
+    /// Takes in what the user did; guests are told by the next [`State::refresh_input`].
+    pub(super) fn user_did(&mut self, event: InputEvent) {
+        self.desk.seat.event(event);
+        // At once: what follows a chord or a click is for whoever has the focus by then.
+        self.settle_input();
+    }
+
+    fn look(&mut self) {
+        let targets = self.targets();
+        self.desk.seat.look(World { stage: self.scene.stage(), targets });
+    }
+
+    fn targets(&mut self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for (key, entry) in self.registry.devices_by_key() {
+            let capabilities = |window| self.registry.capabilities(window);
+            let windows: Vec<WindowId> = entry.link().map(|link| link.windows().collect()).unwrap_or_default();
+            if !windows.iter().any(|window| capabilities(*window).is_some()) {
+                self.desk.owners.remove(&key);
+            }
+            for window in windows {
+                let device = capabilities(window).map(|capabilities| device(self.desk.owner(key), capabilities));
+                targets.push(Target { window, policy: entry.policy().routing, device });
+            }
+        }
+        targets
+    }
+
+    /// Carries out what the seat wants, until it wants nothing more.
+    fn settle_input(&mut self) {
+        let mut wanted: VecDeque<Outcome> = self.desk.seat.take_outcomes().into();
+        while let Some(outcome) = wanted.pop_front() {
+            self.carry_out(outcome);
+            wanted.extend(self.desk.seat.take_outcomes());
+        }
+        let cursor = self.desk.seat.cursor().and_then(|place| self.on_output(place));
+        self.scene.set_cursor(cursor);
+        self.scene.set_focus(self.desk.seat.marked());
+        let lamps = self.desk.seat.lamps();
+        if self.desk.lamps != lamps {
+            self.desk.lamps = lamps;
+            self.presentation.set_lamps(lamps);
+        }
+    }
+
+    fn on_output(&self, (x, y): (i32, i32)) -> Option<(OutputId, i32, i32)> {
+        let area = self.desk.seat.world().stage.area_at(x, y)?;
+        Some((area.output, x - area.rect.x, y - area.rect.y))
+    }
+
+    fn carry_out(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Guest { window, event } => self.desk.pending.push((window, Telling::Event(wire_event(event)))),
+            Outcome::FocusLost(window) => self.desk.pending.push((window, Telling::FocusLost)),
+            Outcome::Focus(Some(window)) => {
+                self.scene.raise(window);
+                self.look();
+            }
+            Outcome::Focus(None) => {}
+            Outcome::Attention(shown) => {
+                tracing::info!("secure attention {}", if shown { "begins" } else { "ends" });
+                self.scene.set_attention(shown);
+            }
+            Outcome::Command(Command::NextGuest) => self.cycle(false),
+            Outcome::Command(Command::PreviousGuest) => self.cycle(true),
+            Outcome::Command(Command::FullScreen) => {
+                let window = self.desk.seat.focus().filter(|_| self.scene.fullscreen().is_none());
+                self.scene.set_fullscreen(window);
+                self.look();
+            }
+            Outcome::Command(Command::Terminate) => {
+                tracing::info!("the session ends, as the user's keys say");
+                self.terminate = true;
+            }
+        }
+    }
+
+    /// Gives the next or previous guest the focus; full screen stays full screen.
+    fn cycle(&mut self, back: bool) {
+        let full_screen = self.scene.fullscreen().is_some();
+        let guests = self.guests_to_focus(full_screen);
+        let focus = self.desk.seat.focus();
+        let current = guests.iter().position(|windows| focus.is_some_and(|focus| windows.contains(&focus)));
+        let count = guests.len();
+        let next = match (current, back) {
+            (Some(index), false) => (index + 1) % count.max(1),
+            (Some(0) | None, true) => count.saturating_sub(1),
+            (Some(index), true) => index - 1,
+            (None, false) => 0,
+        };
+        let Some(window) = guests.get(next).and_then(|windows| windows.first().copied()) else { return };
+        if full_screen {
+            self.scene.set_fullscreen(Some(window));
+            self.look();
+        }
+        self.desk.seat.focus_window(window);
+    }
+
+    /// The windows of each guest that may have the focus, by the order in which they came.
+    fn guests_to_focus(&self, hidden_too: bool) -> Vec<Vec<WindowId>> {
+        let world = self.desk.seat.world();
+        let may = |window: &WindowId| {
+            let policy = world.target(*window).map(|target| target.policy.allowed);
+            let allowed = policy.is_some_and(|allowed| allowed != crate::input::Allowed::View);
+            allowed && (hidden_too || world.is_shown(*window))
+        };
+        let links = self.registry.devices_by_key().filter_map(|(_, entry)| entry.link());
+        let mut guests: Vec<Vec<WindowId>> =
+            links.map(|link| link.windows().filter(|window| may(window)).collect()).collect();
+        guests.retain(|windows| !windows.is_empty());
+        guests.sort();
+        guests
+    }
+
+    /// Hands over what is pending, with one call for what goes to one window in a row.
+    fn tell_guests(&mut self, now: Time) {
+        let pending = std::mem::take(&mut self.desk.pending);
+        for run in pending.chunk_by(|one, next| one.0 == next.0) {
+            let Some((window, _)) = run.first() else { continue };
+            for part in run.split_inclusive(|(_, telling)| matches!(telling, Telling::FocusLost)) {
+                let events: Vec<Input> = part.iter().filter_map(|(_, telling)| telling.event()).collect();
+                let lost = part.iter().any(|(_, telling)| matches!(telling, Telling::FocusLost));
+                let context = &mut context!(self, now);
+                if !events.is_empty() {
+                    self.registry.input(*window, &events, context);
+                }
+                if lost {
+                    self.registry.focus_lost(*window, context);
+                }
+            }
+        }
+    }
+
+    /// What `grantway msg input` asks for.
+    pub(super) fn control_input(
+        &mut self,
+        guest: Option<&GuestSelector>,
+        connector: usize,
+        action: &InputAction,
+        now: Time,
+    ) -> Result<(), String> {
+        self.refresh_input(now);
+        let result = match guest {
+            None => self.seat_input(action),
+            Some(guest) => {
+                let window = self.window_of(guest, connector)?;
+                self.guest_input(window, action).map_err(|why| format!("{guest}: {why}"))
+            }
+        };
+        self.refresh_input(now);
+        result
+    }
+
+    /// As if a device had reported it.
+    fn seat_input(&mut self, action: &InputAction) -> Result<(), String> {
+        let kinds = match action {
+            InputAction::Key { code, pressed } => {
+                press(*code, *pressed).into_iter().map(|(code, pressed)| InputKind::Key { code, pressed }).collect()
+            }
+            InputAction::Text(text) => {
+                self.text_keys(text)?.into_iter().map(|(code, pressed)| InputKind::Key { code, pressed }).collect()
+            }
+            InputAction::Pointer { x, y } => vec![InputKind::Position(self.fraction(*x, *y)?)],
+            InputAction::Motion { dx, dy } => {
+                let (dx, dy) = (dx.saturating_mul(PARTS), dy.saturating_mul(PARTS));
+                vec![InputKind::Motion { dx, dy, raw_dx: dx, raw_dy: dy }]
+            }
+            InputAction::Wheel { v120 } => vec![InputKind::Wheel { axis: Axis::Vertical, v120: *v120 }],
+            InputAction::Touch { contact, phase, x, y } => {
+                let place = || self.fraction(*x, *y);
+                let event = match phase {
+                    TouchPhase::Down => TouchEvent::Down(place()?),
+                    TouchPhase::Motion => TouchEvent::Motion(place()?),
+                    TouchPhase::Up => TouchEvent::Up,
+                };
+                vec![InputKind::Touch { contact: *contact, event }, InputKind::TouchFrame]
+            }
+        };
+        for kind in kinds {
+            self.user_did(InputEvent { device: InputDevice::CONTROL, time_us: 0, kind });
+        }
+        Ok(())
+    }
+
+    /// The middle of a pixel of the plane of all outputs.
+    fn fraction(&self, x: i32, y: i32) -> Result<Fraction, String> {
+        let size = self.desk.seat.world().stage.size();
+        let part = |at: i32, whole: i32| {
+            let (at, whole) = (u64::try_from(at).ok()?, u64::try_from(whole).ok()?);
+            u32::try_from(((2 * at + 1) << 31).checked_div(whole)?).ok()
+        };
+        part(x, size.width).zip(part(y, size.height)).map(|(x, y)| Fraction { x, y }).ok_or_else(|| {
+            format!("{x},{y} is not on the outputs, which are {}x{} pixels in all", size.width, size.height)
+        })
+    }
+
+    /// To one guest, past the focus.
+    fn guest_input(&mut self, window: WindowId, action: &InputAction) -> Result<(), String> {
+        let key = |(code, pressed)| GuestEvent::Key { code, pressed };
+        let events = match action {
+            InputAction::Key { code, pressed } => press(*code, *pressed).into_iter().map(key).collect(),
+            InputAction::Text(text) => self.text_keys(text)?.into_iter().map(key).collect(),
+            InputAction::Pointer { x, y } => vec![GuestEvent::Position { x: *x, y: *y }],
+            InputAction::Motion { dx, dy } => vec![GuestEvent::Motion { dx: *dx, dy: *dy }],
+            InputAction::Wheel { v120 } => vec![GuestEvent::Wheel { clicks: v120.saturating_neg() / 120 }],
+            InputAction::Touch { contact, phase, x, y } => {
+                let (contact, x, y) = (*contact, *x, *y);
+                let event = match phase {
+                    TouchPhase::Down => GuestEvent::TouchDown { contact, x, y },
+                    TouchPhase::Motion => GuestEvent::TouchMotion { contact, x, y },
+                    TouchPhase::Up => GuestEvent::TouchUp { contact },
+                };
+                vec![event, GuestEvent::TouchSync]
+            }
+        };
+        for event in events {
+            self.desk.seat.inject(window, event).map_err(|refusal| refusal.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The keys of a text, each with whether it goes down.
+    fn text_keys(&self, text: &str) -> Result<Vec<(u32, bool)>, String> {
+        let keymap = self.desk.keymap.as_ref().ok_or("Dom0's keyboard layout could not be read; see the log")?;
+        let strokes = keymap.type_text(text).map_err(|letter| {
+            format!(
+                "Dom0's keyboard layout has no key for \"{}\"; see [input] in the configuration",
+                letter.escape_default()
+            )
+        })?;
+        let typed = strokes.into_iter().flat_map(|keys| {
+            let down = keys.iter().map(|code| (*code, true));
+            down.chain(keys.iter().rev().map(|code| (*code, false)))
+        });
+        Ok(typed.collect())
+    }
+}
+
+/// Down, up, or both.
+fn press(code: u32, pressed: Option<bool>) -> Vec<(u32, bool)> {
+    pressed.map_or_else(|| vec![(code, true), (code, false)], |pressed| vec![(code, pressed)])
+}
+
+fn device(owner: Owner, capabilities: Capabilities) -> Device {
+    let pointer = match capabilities {
+        Capabilities { absolute: Some(_), .. } => Some(PointerKind::Absolute),
+        Capabilities { relative: true, .. } => Some(PointerKind::Relative),
+        _ => None,
+    };
+    let contacts = capabilities.touch.map_or(0, |touch| u32::from(touch.contacts));
+    Device { owner, keyboard: capabilities.keyboard, pointer, contacts }
+}
+
+fn wire_event(event: GuestEvent) -> Input {
+    let touch = |id, event| Input::Touch(Contact { id, event });
+    match event {
+        GuestEvent::Key { code, pressed } => Input::Key { code, pressed },
+        GuestEvent::Motion { dx, dy } => Input::Motion { dx, dy },
+        GuestEvent::Wheel { clicks } => Input::Wheel { clicks },
+        GuestEvent::Position { x, y } => Input::Position { x, y },
+        GuestEvent::TouchDown { contact, x, y } => touch(contact, ContactEvent::Down { x, y }),
+        GuestEvent::TouchMotion { contact, x, y } => touch(contact, ContactEvent::Motion { x, y }),
+        GuestEvent::TouchUp { contact } => touch(contact, ContactEvent::Up),
+        GuestEvent::TouchSync => Input::TouchSync,
+    }
+}
+
+impl Telling {
+    const fn event(&self) -> Option<Input> {
+        match self {
+            Self::Event(event) => Some(*event),
+            Self::FocusLost => None,
+        }
+    }
+}
