@@ -215,8 +215,10 @@ fn cookies() {
     assert_eq!(it.attach(1, 0, 16, 16, XR24), EINVAL);
     assert_eq!(it.attach(1, 0x10, 16, 16, XR24), EEXIST);
     assert_eq!(it.attach(2, 0x20, 16, 16, XR24), ENOENT);
+    assert_eq!(it.create(7, 0, 16, 32), EINVAL);
+    assert_eq!(it.ask(0, &Operation::DestroyBuffer(7)), Some(0), "as Linux cleans up after a refusal");
+    assert_eq!(it.ask(0, &Operation::DestroyBuffer(7)), Some(ENOENT), "once");
     assert_eq!(it.ask(0, &Operation::DestroyBuffer(0)), Some(ENOENT));
-    assert_eq!(it.ask(0, &Operation::DestroyBuffer(7)), Some(ENOENT));
     assert_eq!(it.ask(0, &Operation::DetachFramebuffer(7)), Some(ENOENT));
     assert_eq!(it.ask(0, &Operation::DestroyBuffer(1)), None);
     assert_eq!(it.ask(0, &Operation::DestroyBuffer(1)), Some(EBUSY));

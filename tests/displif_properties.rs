@@ -120,6 +120,8 @@ struct Observer {
     retired: Vec<BufferSerial>,
     /// Frees that no destroy has been answered for yet.
     freed: usize,
+    /// The cookie of the newest DBUF_CREATE, if that was refused: destroying it costs nothing.
+    unmade: Option<u64>,
     seen_retired: BTreeSet<BufferSerial>,
 }
 
@@ -138,6 +140,7 @@ impl Observer {
             attached: BTreeMap::new(),
             retired: Vec::new(),
             freed: 0,
+            unmade: None,
             seen_retired: BTreeSet::new(),
         };
         observer.begin();
@@ -239,7 +242,14 @@ impl Observer {
                     let Operation::Flip(cookie) = request.operation else { unreachable!() };
                     self.owed[connector].push_back(cookie);
                 }
+                if let (Operation::CreateBuffer(create), 0) = (&request.operation, connector) {
+                    self.unmade = (response.status != 0).then_some(create.cookie);
+                }
                 if response.id.operation == OP_DBUF_DESTROY && response.status == 0 {
+                    if matches!(request.operation, Operation::DestroyBuffer(cookie) if self.unmade == Some(cookie)) {
+                        self.unmade = None;
+                        continue;
+                    }
                     self.freed = self.freed.checked_sub(1).expect("answered 0 before the pages were free");
                 }
             }

@@ -79,6 +79,8 @@ pub struct Session {
     allocation: Allocation,
     connectors: Vec<Connector>,
     buffers: Buffers,
+    /// The cookie of the newest DBUF_CREATE, if that was refused.
+    unmade: Option<u64>,
     framebuffers: Framebuffers,
     actions: VecDeque<Action>,
     overdue: Vec<BufferSerial>,
@@ -127,6 +129,7 @@ impl Session {
             allocation: Allocation::Off,
             connectors,
             buffers: Buffers::default(),
+            unmade: None,
             framebuffers: Framebuffers::default(),
             actions: VecDeque::new(),
             overdue: Vec::new(),

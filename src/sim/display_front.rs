@@ -404,6 +404,10 @@ impl DisplayFront {
         match self.demand(0, "DBUF_CREATE", &Operation::CreateBuffer(create)) {
             Ok(_) => self.take_over(buffer),
             Err(error) => {
+                // As drm_xen_front cleans up, whatever the answer.
+                if !matches!(error, FrontError::BackendGone) {
+                    let _ignored = self.demand(0, "DBUF_DESTROY", &Operation::DestroyBuffer(cookie));
+                }
                 self.counts.still_mapped += buffer.release(&mut self.guest);
                 Err(error)
             }

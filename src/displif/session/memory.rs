@@ -10,6 +10,13 @@ use super::{Outcome, Session};
 
 impl Session {
     pub(super) fn create_buffer(&mut self, create: &CreateBuffer, host: &mut dyn Host) -> Result<Outcome, Refusal> {
+        let made = self.make_buffer(create, host);
+        let unmade = made.is_err() && self.buffers.get_mut(create.cookie).is_none();
+        self.unmade = unmade.then_some(create.cookie);
+        made
+    }
+
+    fn make_buffer(&mut self, create: &CreateBuffer, host: &mut dyn Host) -> Result<Outcome, Refusal> {
         let plan = plan(create, self.version, &self.limits)?;
         let usage = host.usage();
         self.buffers.check_room(create.cookie, plan.pages, &usage, self.connectors.len(), &self.limits)?;
@@ -44,6 +51,11 @@ impl Session {
     }
 
     pub(super) fn destroy_buffer(&mut self, cookie: u64, id: RequestId) -> Result<Outcome, Refusal> {
+        // Linux cleans up after a refused DBUF_CREATE by a DBUF_DESTROY: that is no bad request, and all is free.
+        if self.unmade == Some(cookie) {
+            self.unmade = None;
+            return Ok(Outcome::Done(0));
+        }
         let deadline = self.now.saturating_add(self.limits.destroy_deadline);
         let unknown = || Refusal::bad(Errno::NoEntry, "there is no such buffer");
         let buffer = self.buffers.get_mut(cookie).ok_or_else(unknown)?;
