@@ -9,7 +9,7 @@ for guest in alpha beta; do
 done
 # The features were there when Linux looked, once, at boot.
 guest_said alpha "device Xen Virtual Pointer x=640 y=480" || fail "alpha's pointer does not fit its display"
-guest_said alpha "device Xen Virtual Multi-touch touch-x=640 touch-y=480 slots=9" || fail "alpha's touch screen does not fit"
+guest_said alpha "device Xen Virtual Multi-touch x=640 y=480 touch-x=640 touch-y=480 slots=9" || fail "alpha's touch screen does not fit"
 guest_said beta "device Xen Virtual Pointer x=640 y=240" || fail "beta's pointer does not span its connectors"
 msg status
 
