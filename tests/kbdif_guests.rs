@@ -299,3 +299,15 @@ fn a_storm_of_notifies_costs_no_more_than_the_limit() {
     desk.input(window, &[key(KEY_A, true)]);
     assert_eq!(desk.session(&peer.display.guest).unwrap().events, 1);
 }
+
+#[test]
+fn a_number_used_again_is_another_guest() {
+    let mut desk = Desk::start();
+    let old = desk.peer("trusted", "conn-a:640x480", LINUX);
+    let (domid, window) = (old.display.guest.domid(), desk.windows(&old)[0]);
+    let vkb = format!("vkb:{LINUX}");
+    let heir = desk.reborn(old, "other", &[&vkb, "backend=0,be-alloc=0,connectors=conn-a:640x480"]);
+    assert_eq!((heir.domid(), desk.name_of(domid)), (domid, Some("trusted")), "nobody has looked yet");
+    desk.until("the new guest to have its own name", |desk| desk.name_of(domid) == Some("other"));
+    assert!(desk.capabilities(window).is_none(), "what the old one had is gone");
+}

@@ -51,6 +51,8 @@ pub(super) enum Followed {
 struct Node {
     queries: Vec<Query>,
     watched: Vec<String>,
+    /// The domain's name, once it was read.
+    name: Option<String>,
     alive: bool,
     reading: bool,
     dirty: bool,
@@ -106,7 +108,7 @@ impl Follower {
                 Some(Purpose::OwnDomain) => self.own_domain(snapshot, store),
                 Some(Purpose::Domains) => self.domains(snapshot, store),
                 Some(Purpose::Devices) => return self.devices(snapshot, store),
-                Some(Purpose::Device(key)) => return self.device(key, snapshot).into_iter().collect(),
+                Some(Purpose::Device(key)) => return self.device(key, snapshot, store).into_iter().collect(),
                 None => {}
             },
             StoreEvent::Updated(ticket, result) => self.updated(*ticket, result),
@@ -244,10 +246,19 @@ impl Follower {
         self.ask(Purpose::Device(key), queries, store);
     }
 
-    fn device(&mut self, key: DeviceKey, snapshot: &Snapshot) -> Option<Followed> {
+    fn device(&mut self, key: DeviceKey, snapshot: &Snapshot, store: &mut Store) -> Option<Followed> {
         let node = self.nodes.get_mut(&key)?;
         node.reading = false;
-        let alive = snapshot.value(&name_path(key.domid)).is_some();
+        let name = snapshot.value(&name_path(key.domid));
+        if let (Some(name), Some(known)) = (name, &node.name)
+            && name != known
+        {
+            // The number is another domain's now, or the domain was renamed: what we knew of it holds no more.
+            self.scan(store);
+            return self.forget(key, store);
+        }
+        let alive = name.is_some();
+        node.name = name.map(str::to_owned).or(node.name.take());
         let died = std::mem::replace(&mut node.alive, alive) && !alive;
         Some(Followed::Read { key, snapshot: snapshot.clone(), died })
     }
@@ -298,6 +309,7 @@ impl Node {
         Self {
             queries: Vec::new(),
             watched: Vec::new(),
+            name: None,
             alive: false,
             reading: false,
             dirty: false,

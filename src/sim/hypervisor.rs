@@ -188,6 +188,11 @@ impl Hypervisor {
         self.grants.borrow_mut().refusal = reason.map(str::to_owned);
     }
 
+    /// Sets the number of the next guest: Xen uses numbers again, after some 32,000.
+    pub const fn set_next_domid(&mut self, domid: DomId) {
+        self.next_domid = domid.0;
+    }
+
     /// Ends a guest as `xl destroy` does, without waiting for its process.
     pub fn destroy(&mut self, domid: DomId) {
         let of = |guest: &Guest| guest.registered.as_ref().is_some_and(|registered| registered.domid == domid);

@@ -129,6 +129,10 @@ impl Desk {
 
     /// Runs what a guest does, which blocks, while the desk is served.
     pub(crate) fn serve<T>(&mut self, code: impl FnOnce() -> T) -> T {
+        self.serve_by(|desk| desk.turn(Duration::from_millis(1)), code)
+    }
+
+    fn serve_by<T>(&mut self, mut turn: impl FnMut(&mut Self), code: impl FnOnce() -> T) -> T {
         let (send, receive) = channel();
         let code = Moved(code);
         std::thread::scope(|scope| {
@@ -139,7 +143,7 @@ impl Desk {
             loop {
                 match receive.try_recv() {
                     Ok(Moved(value)) => return value,
-                    Err(TryRecvError::Empty) => self.turn(Duration::from_millis(1)),
+                    Err(TryRecvError::Empty) => turn(self),
                     Err(TryRecvError::Disconnected) => {
                         std::panic::resume_unwind(thread.join().expect_err("the guest's thread has no value"));
                     }
@@ -166,6 +170,27 @@ impl Desk {
     pub(crate) fn guest(&mut self, name: &str, devices: &[&str]) -> Guest {
         let socket = self.directory.path().join("xen");
         self.serve(|| Guest::start(&socket, name, devices, 2048).unwrap())
+    }
+
+    /// A guest that dies, and another one with its number, before the desk looks again.
+    pub(crate) fn reborn(&mut self, old: Peer, name: &str, devices: &[&str]) -> Guest {
+        let socket = self.directory.path().join("xen");
+        let domid = old.display.guest.domid();
+        drop(old);
+        self.hypervisor.dispatch().unwrap();
+        self.hypervisor.set_next_domid(domid);
+        self.serve_by(
+            |desk| {
+                wait(&[desk.hypervisor.poll_fd()], Duration::from_millis(1)).unwrap();
+                desk.hypervisor.dispatch().unwrap();
+            },
+            || Guest::start(&socket, name, devices, 2048).unwrap(),
+        )
+    }
+
+    /// The name of the guest whose display has that number.
+    pub(crate) fn name_of(&self, domid: DomId) -> Option<&str> {
+        self.registry.devices_by_key().find(|(key, _)| key.domid == domid).map(|(_, entry)| entry.name())
     }
 
     /// A guest with connected devices.
