@@ -88,7 +88,7 @@ impl Fixture {
 
     fn carry_out(&mut self, actions: Vec<DeviceAction>) {
         for action in actions {
-            if let Some(Change::Write(path, value)) = self.device.change(&action) {
+            if let Some(Change::Write(path, value)) = self.device.half().change(&action) {
                 self.store.values.insert(path, value);
             }
             match &action {
@@ -100,7 +100,10 @@ impl Fixture {
                 }
                 DeviceAction::Disconnect(_) => self.connected = None,
                 DeviceAction::ReadAgain => self.look(),
-                DeviceAction::WriteState(_) | DeviceAction::Refused(_) | DeviceAction::Removed => {}
+                DeviceAction::Write(..)
+                | DeviceAction::WriteState(_)
+                | DeviceAction::Refused(_)
+                | DeviceAction::Removed => {}
             }
             self.log.push(action);
         }

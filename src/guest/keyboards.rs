@@ -108,13 +108,13 @@ impl Keyboards {
     fn follow(&mut self, id: InputKey, store: &mut Store, now: Time) {
         let Some(entry) = self.entries.get(&id) else { return };
         if let Some(follower) = self.followers.get_mut(id.kind) {
-            follower.follow(id.key, entry.device.queries(), entry.device.watches(), store, now);
+            follower.follow(id.key, entry.device.queries(), entry.device.half().watches(), store, now);
         }
     }
 
     fn write(&mut self, id: InputKey, changes: Vec<Change>, store: &mut Store) {
         if let (Some(entry), Some(follower)) = (self.entries.get(&id), self.followers.get_mut(id.kind)) {
-            follower.write(id.key, entry.device.backend(), changes, store);
+            follower.write(id.key, entry.device.half().directory(), changes, store);
         }
     }
 
@@ -159,7 +159,7 @@ impl Keyboards {
         if !entry.device.is_unread() {
             return;
         }
-        let backend = entry.device.backend();
+        let backend = entry.device.half().directory();
         let write = |(key, value): (&str, u32)| Change::Write(format!("{backend}/{key}"), value.to_string());
         let missing = entry.device.features().missing((width, height), entry.policy.limits.contacts);
         let changes: Vec<_> = missing.into_iter().map(write).collect();
@@ -174,8 +174,8 @@ impl Keyboards {
             tracing::trace!("dom {} {:?} {}: {action:?}", id.key.domid, KINDS.get(id.kind), id.key.device);
             let Some(entry) = self.entries.get_mut(&id) else { return };
             match &action {
-                DeviceAction::WriteState(_) => {
-                    let change = entry.device.change(&action);
+                DeviceAction::Write(..) | DeviceAction::WriteState(_) => {
+                    let change = entry.device.half().change(&action);
                     self.write(id, change.into_iter().collect(), store);
                 }
                 DeviceAction::Connect(setup) => {
