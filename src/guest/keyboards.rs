@@ -2,7 +2,6 @@
 //! The guests' input devices: which there are, which display each belongs to, and what is connected.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::displif::rate::Bucket;
 use crate::kbdif::device::{Device, DeviceAction};
@@ -22,10 +21,6 @@ use super::{Context, DeviceKey};
 /// The backend directories: `xl` uses the first for `backend-type=linux`; the second is QEMU's, unless a guest
 /// is configured otherwise.
 const KINDS: [&str; 2] = ["vinput", "vkbd"];
-
-/// Lines a minute that one device's comings and goings may cause in the log.
-const LINES_PER_MINUTE: u32 = 30;
-const LINES_AT_ONCE: u32 = 10;
 
 /// Where a window lies among those of its guest.
 #[derive(Clone, Copy, Debug)]
@@ -345,7 +340,7 @@ impl Entry {
             name,
             policy,
             link: None,
-            log: Bucket::new(LINES_PER_MINUTE, Duration::from_secs(60), LINES_AT_ONCE),
+            log: super::log_bucket(),
         }
     }
 

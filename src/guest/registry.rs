@@ -3,7 +3,6 @@
 //! beside them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::displif::Allocation;
 use crate::displif::device::{Claims, Device, DeviceAction};
@@ -24,10 +23,6 @@ use super::link::Link;
 use super::pairing::Area;
 use super::policy::{GuestPolicy, PolicyFor};
 use super::{Context, DeviceKey, FlipToken, LinkId};
-
-/// Lines a minute that one device's comings and goings may cause in the log.
-const LINES_PER_MINUTE: u32 = 30;
-const LINES_AT_ONCE: u32 = 10;
 
 /// One device that the toolstack has configured.
 #[derive(Debug)]
@@ -374,7 +369,7 @@ impl Entry {
             policy,
             kind: None,
             link: None,
-            log: Bucket::new(LINES_PER_MINUTE, Duration::from_secs(60), LINES_AT_ONCE),
+            log: super::log_bucket(),
         }
     }
 }
