@@ -15,7 +15,7 @@ use crate::xen::store::{Change, Snapshot, Store, StoreEvent};
 use super::follow::{Followed, Follower};
 use super::keyboard_link::KeyboardLink;
 use super::pairing::{Area, Pairing, Scope};
-use super::policy::{InputPolicy, PolicyFor};
+use super::policy::{GuestPolicy, PolicyFor};
 use super::{Context, DeviceKey};
 
 /// The backend directories: `xl` uses the first for `backend-type=linux`; the second is QEMU's, unless a guest
@@ -45,7 +45,7 @@ struct InputKey {
 pub struct Entry {
     device: Device,
     name: String,
-    policy: InputPolicy,
+    policy: GuestPolicy,
     link: Option<KeyboardLink>,
     log: Bucket,
 }
@@ -81,8 +81,8 @@ impl Keyboards {
         for (kind, followed) in all {
             match followed {
                 Followed::Found { key, directory, name } => {
-                    let policy = policy_for(&name).input;
-                    if kind == 0 || policy.take_vkbd {
+                    let policy = policy_for(&name);
+                    if kind == 0 || policy.input.take_vkbd {
                         let id = InputKey { kind, key };
                         self.entries.insert(id, Entry::new(key, directory, name, policy));
                         self.follow(id, store, context.now);
@@ -156,7 +156,7 @@ impl Keyboards {
         }
         let backend = entry.device.half().directory();
         let write = |(key, value): (&str, u32)| Change::Write(format!("{backend}/{key}"), value.to_string());
-        let missing = entry.device.features().missing((width, height), entry.policy.limits.contacts);
+        let missing = entry.device.features().missing((width, height), entry.policy.input.limits.contacts);
         let changes: Vec<_> = missing.into_iter().map(write).collect();
         if !changes.is_empty() {
             tracing::debug!("{}: input device {}: {changes:?}", entry.name, id.key.device);
@@ -175,7 +175,7 @@ impl Keyboards {
                 }
                 DeviceAction::Connect(setup) => {
                     let label = format!("guest \"{}\" (dom {})", entry.policy.label, id.key.domid);
-                    let limits = entry.policy.limits.clone();
+                    let limits = entry.policy.input.limits.clone();
                     let result = KeyboardLink::connect(label, id.key.domid, *setup, limits, context);
                     let result = result.map(|link| {
                         entry.say(id.key, context.now, "connected");
@@ -334,9 +334,9 @@ fn map(event: Input, place: &Place<'_>, scope: Scope, capabilities: &Capabilitie
 }
 
 impl Entry {
-    fn new(key: DeviceKey, directory: String, name: String, policy: InputPolicy) -> Self {
+    fn new(key: DeviceKey, directory: String, name: String, policy: GuestPolicy) -> Self {
         Self {
-            device: Device::new(directory, key.domid, policy.limits.clone()),
+            device: Device::new(directory, key.domid, policy.input.limits.clone()),
             name,
             policy,
             link: None,
@@ -364,7 +364,7 @@ impl Entry {
 
     fn pairing(&self, key: DeviceKey, only: bool) -> Pairing<'_> {
         let id = self.device.features().unique_id.as_deref();
-        let named = id.map(|id| self.policy.connectors.get(id).map_or(id, String::as_str));
+        let named = id.map(|id| self.policy.input.connectors.get(id).map_or(id, String::as_str));
         Pairing { key, connector: named, only }
     }
 

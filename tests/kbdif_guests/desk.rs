@@ -57,7 +57,6 @@ fn policy() -> PolicyFor {
         be_alloc: false,
         limits: Limits::default(),
         input: InputPolicy {
-            label: name.to_owned(),
             take_vkbd: name == "no-qemu",
             connectors: [("left-hand".to_owned(), "conn-a".to_owned())].into(),
             limits: kbdif::limits::Limits::default(),
