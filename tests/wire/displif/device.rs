@@ -2,16 +2,6 @@
 //! The xenbus state machine against a model of xenstore, in the sequences that were seen on real Xen, against
 //! the nonsense that a guest can write, and against everything at random.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 

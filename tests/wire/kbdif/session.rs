@@ -1,19 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a guest sees of what the user does, as Linux's frontend takes it.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-#![cfg(feature = "sim")]
-
-mod kbdif_common;
-
 use std::time::Duration;
 
 use grantway::kbdif::limits::Limits;
@@ -21,7 +8,8 @@ use grantway::kbdif::session::Session;
 use grantway::kbdif::wire::{Event, TouchEvent};
 use grantway::kbdif::{Capabilities, ContactEvent, Input};
 use grantway::xen::event_page::IN_CONS;
-use kbdif_common::{BTN_LEFT, FULL, Fixture, KEY_A, RELATIVE, SHIFT, key, touch};
+
+use super::common::{BTN_LEFT, FULL, Fixture, KEY_A, RELATIVE, SHIFT, key, touch};
 
 #[test]
 fn keys_and_buttons_reach_the_guest_at_once_and_in_order() {

@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The handshake of an input device, as Linux's frontend, libxl and dying domains lead it.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-
 use std::time::Duration;
 
 use grantway::kbdif::device::{CLOSING_PATIENCE, Device, DeviceAction, LONGEST_RETRY, RETRY, Setup};

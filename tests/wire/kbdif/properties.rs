@@ -2,19 +2,6 @@
 //! For any sequence of input, focus changes, full pages, garbage, deaths and new connections: what each guest sees
 //! ends with nothing pressed that the user does not hold, nothing crashes it, and what waits is bounded.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-#![cfg(feature = "sim")]
-
-mod kbdif_common;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -22,8 +9,9 @@ use grantway::kbdif::limits::Limits;
 use grantway::kbdif::session::Session;
 use grantway::kbdif::{Capabilities, ContactEvent, Input};
 use grantway::xen::event_page::IN_CONS;
-use kbdif_common::{BTN_LEFT, FULL, Fixture, RELATIVE, key, touch};
 use proptest::prelude::*;
+
+use super::common::{BTN_LEFT, FULL, Fixture, RELATIVE, key, touch};
 
 /// What happens. Guests are 0 and 1.
 #[derive(Clone, Debug)]
