@@ -11,6 +11,7 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test may fail"
 )]
+#![cfg(feature = "sim")]
 
 mod displif {
     mod common;
@@ -22,12 +23,9 @@ mod displif {
 }
 
 mod kbdif {
-    #[cfg(feature = "sim")]
     mod common;
     mod device;
-    #[cfg(feature = "sim")]
     mod properties;
-    #[cfg(feature = "sim")]
     mod session;
 }
 
