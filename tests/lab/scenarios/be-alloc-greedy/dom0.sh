@@ -21,13 +21,13 @@ wait_for 300 "the greedy guest's display" guest_status_is greedy '.state' connec
 pages=$(allocated_pages)
 memory=$(available_kib)
 calm=$(flips_in 5)
-tell_guest greedy hoard now
+tell_guest greedy hoard "$(rounds 1000 10000 10000)"
 has_memory() { guest_status_is greedy '.mib_allocated > 0' true; }
 wait_for 120 "memory for the greedy guest" has_memory
 besieged=$(flips_in 5)
 figure flips-in-5-s-before "$calm"
 figure flips-in-5-s-beside-the-greedy "$besieged"
-await_guest 2400 greedy "given="
+await_guest "$(rounds 300 100 2400)" greedy "given="
 # 13 buffers of 300 pages are the most within 16 MiB.
 expect "buffers that it was given" 13 "$(guest_value greedy given)"
 expect "pages that it was given" "$((pages + 13 * 300))" "$(allocated_pages)"
