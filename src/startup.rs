@@ -248,6 +248,7 @@ fn limits(config: &LimitsConfig) -> Limits {
         allocated_bytes: u64::from(config.allocated_mib).saturating_mul(1 << 20),
         flips_per_second: config.flips_per_second,
         requests_per_second: config.requests_per_second,
+        refusals_per_second: config.refusals_per_second,
         bad_requests_warning: config.bad_requests_warn,
         bad_requests_fatal: config.bad_requests_close,
         destroy_deadline: Duration::from_millis(config.destroy_deadline_ms.into()),

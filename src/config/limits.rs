@@ -63,6 +63,8 @@ limits! {
     flips_per_second = 240, 1..=1000;
     /// Other requests a second; a faster guest waits.
     requests_per_second = 1000, 10..=100000;
+    /// Refused requests a second that have no consequences; with more the guest is served later.
+    refusals_per_second = 20, 1..=100000;
     /// Bad requests until a warning is logged.
     bad_requests_warn = 10, 1..=1000000;
     /// Bad requests until the guest's device is closed.

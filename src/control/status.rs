@@ -97,6 +97,9 @@ pub struct GuestStatus {
     pub pages_waiting: u32,
     /// Requests that were answered with an error.
     pub requests_refused: u64,
+    /// How often its requests had to wait, because too many before them were refused.
+    #[serde(default)]
+    pub times_held_back: u64,
     /// Why the last of them was refused.
     pub last_refusal: Option<String>,
     /// The domain's input devices; told with its first display.

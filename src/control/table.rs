@@ -205,6 +205,10 @@ fn notes(guests: &[GuestStatus]) -> String {
         if let Some(refusal) = &guest.last_refusal {
             line(&mut text, &format!("{}: last refused: {}", printable(&guest.name), printable(refusal)));
         }
+        if guest.times_held_back > 0 {
+            let (name, times) = (printable(&guest.name), guest.times_held_back);
+            line(&mut text, &format!("{name}: slowed down {times} times, since too many requests were refused"));
+        }
     }
     if text.is_empty() { text } else { format!("\n{text}") }
 }

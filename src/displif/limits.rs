@@ -38,6 +38,8 @@ pub struct Limits {
     pub requests_per_second: u32,
     /// Requests that may come at once before the rate counts.
     pub request_burst: u32,
+    /// Refused requests a second without consequences; with more of them the guest's ring is served ever later.
+    pub refusals_per_second: u32,
     /// Requests taken from a ring in one go, before the others' turn.
     pub requests_per_service: usize,
     /// Bad requests until the log warns.
@@ -69,6 +71,7 @@ impl Default for Limits {
             outstanding_flips: 64,
             requests_per_second: 1000,
             request_burst: 100,
+            refusals_per_second: 20,
             requests_per_service: 32,
             bad_requests_warning: 10,
             bad_requests_fatal: 1000,

@@ -96,6 +96,7 @@ impl State {
             mib_held: mib(session.bytes),
             frees_pending: count(session.frees_pending),
             requests_refused: session.refused,
+            times_held_back: session.held_back,
             last_refusal: session.last_refusal,
             ..guest
         }
