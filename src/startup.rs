@@ -246,6 +246,7 @@ fn limits(config: &LimitsConfig) -> Limits {
         total_bytes: u64::from(config.mapped_mib).saturating_mul(1 << 20),
         total_grants: count(config.mapped_grants),
         allocated_bytes: u64::from(config.allocated_mib).saturating_mul(1 << 20),
+        allocated_buffer_bytes: u64::from(config.allocated_buffer_mib).saturating_mul(1 << 20),
         flips_per_second: config.flips_per_second,
         requests_per_second: config.requests_per_second,
         refusals_per_second: config.refusals_per_second,

@@ -664,3 +664,29 @@ fn a_ring_that_is_held_back_holds_no_other_back() {
     assert_eq!(it.session.ready(it.now), None);
     assert_eq!(it.ask(0, &Operation::Flip(0x11)), Some(0));
 }
+
+#[test]
+fn one_buffer_of_our_memory_is_made_within_a_frame() {
+    let mut it = allocating(Limits { allocated_bytes: 256 << 20, ..Limits::default() });
+    assert_eq!(it.create_ours(1, 4096, 2160), ENOMEM);
+    let why = it.session.status().last_refusal.unwrap();
+    assert!(why.ends_with("35389440 bytes of our memory are more than the 33554432 that one buffer may have"), "{why}");
+    assert_eq!(it.create_ours(1, 3840, 2160), 0);
+    assert_eq!(it.create(2, 4096, 2160, 32), 0, "the guest's own may be larger");
+}
+
+#[test]
+fn a_guest_that_makes_buffers_without_end_is_charged_for_their_pages() {
+    let mut it = allocating(Limits::default());
+    let (start, mut made) = (it.now, 0);
+    while it.now < start + Duration::from_secs(10) {
+        assert_eq!(it.create_ours(1, 3840, 2160), 0);
+        made += 1;
+        assert_eq!(it.ask(0, &Operation::DestroyBuffer(1)), None);
+        let serial = *it.host.allocated.keys().next().unwrap();
+        it.freed(serial);
+        assert_eq!(it.pop(0).map(|response| response.status), Some(0));
+        it.take_actions();
+    }
+    assert!((70..=85).contains(&made), "{made} buffers of 4K in 10 s");
+}

@@ -59,6 +59,8 @@ limits! {
     mapped_grants = 65536, 16..=4194304;
     /// Of these, buffers in our memory (`be-alloc`), in MiB.
     allocated_mib = 64, 1..=4096;
+    /// Largest buffer in our memory, in MiB.
+    allocated_buffer_mib = 32, 1..=1024;
     /// Flips a second, for each connector; a faster guest gets its events later, never an error.
     flips_per_second = 240, 1..=1000;
     /// Other requests a second; a faster guest waits.

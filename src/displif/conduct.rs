@@ -178,16 +178,21 @@ pub(super) fn describe(index: usize, request: &Request) -> String {
 /// Pages of a buffer that are as much work as one plain request.
 const PAGES_PER_COST: usize = 64;
 
-/// Work for a request, 1 for a plain one: pages are mapped one by one.
-pub(super) fn cost(operation: &Operation) -> usize {
+/// Work for a request, 1 for a plain one and 0 for a flip, which has a limit of its own: pages are mapped, or taken and
+/// zeroed, one by one.
+pub(super) fn cost(operation: &Operation, limits: &Limits) -> u32 {
     match operation {
-        Operation::CreateBuffer(create) => pages_for(create.size).div_euclid(PAGES_PER_COST).saturating_add(1),
+        Operation::CreateBuffer(create) => {
+            // Of a buffer that is too large no page is looked at.
+            let pages = pages_for(create.size.min(limits.buffer_bytes));
+            u32::try_from(pages.div_euclid(PAGES_PER_COST)).unwrap_or(u32::MAX).saturating_add(1)
+        }
         Operation::GetEdid { .. } => 2,
         Operation::DestroyBuffer(_)
         | Operation::AttachFramebuffer(_)
         | Operation::DetachFramebuffer(_)
         | Operation::SetConfig(_)
-        | Operation::Flip(_)
         | Operation::Unknown => 1,
+        Operation::Flip(_) => 0,
     }
 }

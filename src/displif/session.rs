@@ -350,20 +350,19 @@ impl Session {
                 Err(fault) => return Err(self.ring_fault(index, &fault)),
             };
             let request = Request::decode(&packet);
-            let cost = self.handle(index, &request, host)?;
-            budget = budget.saturating_sub(cost);
+            let cost = cost(&request.operation, &self.limits);
+            self.tokens.charge(cost, self.now);
+            self.handle(index, &request, host)?;
+            budget = budget.saturating_sub(usize::try_from(cost).unwrap_or(usize::MAX).max(1));
         }
         Ok(Progress::More)
     }
 
-    /// Serves one request. Returns how much work it was, 1 for a plain one.
-    fn handle(&mut self, index: usize, request: &Request, host: &mut dyn Host) -> Result<usize, Fatal> {
+    /// Serves one request.
+    fn handle(&mut self, index: usize, request: &Request, host: &mut dyn Host) -> Result<(), Fatal> {
         self.requests = self.requests.saturating_add(1);
-        if !matches!(request.operation, Operation::Flip(_)) {
-            self.tokens.take(self.now);
-        }
         let (status, edid_size, last_word) = match self.perform(index, request, host) {
-            Ok(Outcome::Deferred) => return Ok(1),
+            Ok(Outcome::Deferred) => return Ok(()),
             Ok(Outcome::Done(edid_size)) => (0, edid_size, None),
             Err(refusal) => {
                 let last_word = self.conduct.refuse(&describe(index, request), &refusal, self.now);
@@ -374,10 +373,7 @@ impl Session {
             }
         };
         self.answer(index, &Response { id: request.id, status, edid_size })?;
-        match last_word {
-            Some(why) => Err(Fatal(why)),
-            None => Ok(cost(&request.operation)),
-        }
+        last_word.map_or(Ok(()), |why| Err(Fatal(why)))
     }
 
     fn perform(&mut self, index: usize, request: &Request, host: &mut dyn Host) -> Result<Outcome, Refusal> {
