@@ -48,14 +48,15 @@ impl Zcopy {
         Ok(fd)
     }
 
-    /// Allocates and grants pages; the end of both will be reported under `id`.
+    /// Allocates and grants pages, perhaps in one piece; the end of both will be reported under `id`.
     pub(super) fn allocate(
         &mut self,
         domid: DomId,
         pages: usize,
+        contiguous: bool,
         id: ExportId,
     ) -> Result<(OwnedFd, Vec<GrantRef>), GrantError> {
-        let made = self.device.allocate(domid, pages);
+        let made = self.device.allocate(domid, pages, contiguous);
         let (dmabuf, granted) = made.map_err(|error| self.no_room(domid, pages, &error))?;
         Ok((dmabuf, self.remember(granted, id)))
     }
