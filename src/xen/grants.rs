@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Grant references of other domains, as memory.
 
+use std::collections::BTreeMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use thiserror::Error;
@@ -160,6 +161,10 @@ pub trait Grants {
     /// Stops granting an allocation, page by page as soon as the guest has unmapped it. It is released when the last
     /// one is ended, and its memory dropped.
     fn end_access(&mut self, id: ExportId);
+
+    /// Pages of our memory that processes before this one granted, and that their domains have not let go of: for
+    /// each domain that has some.
+    fn left_behind(&self) -> BTreeMap<DomId, usize>;
 
     /// Moves the exports whose pages are really free into `out`: unmapped by the kernel, nothing of ours
     /// uses them. Allocations are, when the guest does not map them any more either. Each is reported exactly once.

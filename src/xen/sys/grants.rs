@@ -2,6 +2,7 @@
 //! The grant drivers together: the helper first, then what mainline offers.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -101,7 +102,12 @@ impl XenGrants {
         })?;
         let dropped = Rc::new(Dropped { ids: RefCell::default(), wake });
         let (helper, displays, watched) = (None, Displays::Unknown, Vec::new());
-        Ok(Self { kernel, gntdev, helper, displays, next: 1, dropped, watched, timer, epoll })
+        let mut grants = Self { kernel, gntdev, helper, displays, next: 1, dropped, watched, timer, epoll };
+        // What was left by a process before us has to be known before we add to it.
+        if let Err(why) = grants.helper() {
+            tracing::info!(why, "no kernel helper yet");
+        }
+        Ok(grants)
     }
 
     /// The helper may be loaded while we run.
@@ -337,6 +343,10 @@ impl Grants for XenGrants {
             Ok(false) => tracing::error!(?id, "the grants of an unknown allocation can't be ended"),
             Err(error) => tracing::error!(%error, ?id, "the helper does not end an allocation's grants"),
         }
+    }
+
+    fn left_behind(&self) -> BTreeMap<DomId, usize> {
+        self.helper.as_ref().map(Zcopy::left_behind).unwrap_or_default()
     }
 
     fn take_released(&mut self, out: &mut Vec<ExportId>) {

@@ -81,6 +81,8 @@ struct Faults {
     alloc: Option<Errno>,
     /// The same for memory in one piece.
     one_piece: Option<Errno>,
+    /// What a process before us has left: pages, by domain.
+    left: Vec<(u16, u32)>,
 }
 
 #[derive(Debug)]
@@ -171,7 +173,8 @@ impl HelperDevice for Fake {
     }
 
     fn info(&self) -> io::Result<HelperInfo> {
-        Ok(HelperInfo { version: self.0.faults.helper.unwrap(), ..HelperInfo::default() })
+        let pages_granted = self.0.faults.left.iter().map(|(_, pages)| pages).sum();
+        Ok(HelperInfo { version: self.0.faults.helper.unwrap(), pages_granted, ..HelperInfo::default() })
     }
 
     fn export(&self, _: DomId, refs: &[u32]) -> io::Result<(OwnedFd, u64)> {
@@ -207,8 +210,19 @@ impl HelperDevice for Fake {
         Ok(())
     }
 
-    fn domain(&self, _: DomId) -> io::Result<DomainAccount> {
-        Ok(DomainAccount { pages_granted: 90, pages_waiting: 7, max_pages: 92, ..DomainAccount::default() })
+    fn domain(&self, domid: DomId) -> io::Result<DomainAccount> {
+        if self.0.faults.alloc == Some(Errno::EDQUOT) {
+            return Ok(DomainAccount {
+                pages_granted: 90,
+                pages_waiting: 7,
+                max_pages: 92,
+                ..DomainAccount::default()
+            });
+        }
+        let left = self.0.faults.left.iter().find(|(number, _)| *number == domid.0).map_or(0, |(_, pages)| *pages);
+        let held = self.0.held.borrow();
+        let ours = held.values().filter(|held| domid == GUEST && held.ours.is_some()).count() * PAGES;
+        Ok(DomainAccount { pages_granted: left + u32::try_from(ours).unwrap(), ..DomainAccount::default() })
     }
 
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -494,4 +508,19 @@ fn without_one_piece_any_pages_do_and_the_reason_is_told() {
     assert_eq!(again.provider, Provider::HelperAllocation);
     assert_eq!(releases(&mut grants, 2000).len(), 1);
     assert_eq!(fake.0.held.borrow().len(), 2, "the piece that was no use is given back");
+}
+
+#[test]
+fn what_a_process_before_us_left_is_told_apart_from_ours() {
+    let fake = Fake::new(Faults { left: vec![(GUEST.0, 5), (9, 40)], ..ready() });
+    let mut grants = fake.grants();
+    let left = BTreeMap::from([(GUEST, 5), (DomId(9), 40)]);
+    assert_eq!(grants.left_behind(), left);
+    let ours = grants.allocate(GUEST, PAGES, &mut any).unwrap();
+    assert_eq!(grants.left_behind(), left);
+    grants.end_access(ours.id);
+    drop(ours.memory);
+    assert_eq!(releases(&mut grants, 2000), [ours.id]);
+    assert_eq!(grants.left_behind(), left);
+    assert!(Fake::new(ready()).grants().left_behind().is_empty());
 }
