@@ -32,6 +32,8 @@ pub(super) struct Pace {
     /// Refusals that have no consequences.
     borne: Bucket,
     delay: Duration,
+    /// The end of the last hold: those of several rings follow each other.
+    until: Time,
     forgotten: Time,
     holds: u64,
 }
@@ -40,7 +42,7 @@ impl Pace {
     /// So many refusals a second, at once too, have no consequences.
     pub(super) fn new(refusals_per_second: u32) -> Self {
         let borne = Bucket::new(refusals_per_second, Duration::from_secs(1), refusals_per_second);
-        Self { borne, delay: Duration::ZERO, forgotten: Time::ZERO, holds: 0 }
+        Self { borne, delay: Duration::ZERO, until: Time::ZERO, forgotten: Time::ZERO, holds: 0 }
     }
 
     /// A request was refused.
@@ -50,9 +52,10 @@ impl Pace {
         }
         let begins = self.forgotten <= now;
         self.delay = if begins { LEAST } else { self.delay.saturating_mul(2).min(MOST) };
-        self.forgotten = now.saturating_add(FORGOTTEN);
+        self.until = self.until.max(now).saturating_add(self.delay);
+        self.forgotten = self.until.saturating_add(FORGOTTEN);
         self.holds = self.holds.saturating_add(1);
-        Some(Hold { until: now.saturating_add(self.delay), begins })
+        Some(Hold { until: self.until, begins })
     }
 
     /// How often a ring was held back.
@@ -81,6 +84,19 @@ mod tests {
         now += Duration::from_secs(2);
         assert_eq!([(); 3].map(|()| pace.refused(now)), [None; 3]);
         assert_eq!(pace.refused(now), Some(Hold { until: now + LEAST, begins: true }));
+    }
+
+    #[test]
+    fn a_guest_with_several_rings_is_refused_no_more_often() {
+        let (mut pace, mut rings, mut refused) = (Pace::new(1), [START; 4], 0);
+        for millis in 0..10_000 {
+            let now = START + Duration::from_millis(millis);
+            for ring in rings.iter_mut().filter(|ring| **ring <= now) {
+                *ring = pace.refused(now).map_or(now, |hold| hold.until);
+                refused += 1;
+            }
+        }
+        assert!((600..=680).contains(&refused), "{refused} in 10 s");
     }
 
     #[test]
