@@ -41,6 +41,7 @@ figure refused "$(guest_status greedy '.requests_refused')"
 say "$(guest_status greedy '.last_refusal')"
 figure held-back "$(guest_status greedy '.times_held_back')"
 [ "$(guest_status greedy '.times_held_back > 0')" = true ] || fail "the greedy guest was not slowed down"
+grep -q 'guest "greedy".*: slowed down' "$RESULTS/grantway.log" || fail "the log does not say that it was slowed down"
 expect "times that the good guest was slowed down" 0 "$(guest_status good '.times_held_back')"
 destroy_guest greedy
 wait_for 60 "all pages to be free" allocated_pages_are "$pages"
