@@ -248,14 +248,23 @@ pub(super) fn zcopy_info(device: impl AsFd) -> io::Result<HelperInfo> {
 /// Makes a dma-buf of grants; gives the helper's handle too.
 pub(super) fn zcopy_export(device: impl AsFd, domid: DomId, refs: &[u32]) -> io::Result<(OwnedFd, u64)> {
     // SAFETY: the kernel reads `refs`.
-    unsafe { new_dmabuf(device, domid, refs.as_ptr(), refs.len(), raw::zcopy_export) }
+    unsafe { new_dmabuf(device, domid, 0, refs.as_ptr(), refs.len(), raw::zcopy_export) }
 }
 
-/// Allocates zeroed pages, grants them, and makes a dma-buf of them.
-pub(super) fn zcopy_alloc(device: impl AsFd, domid: DomId, pages: usize) -> io::Result<(OwnedFd, Granted)> {
+/// `XEN_ZCOPY_ALLOC_CONTIGUOUS`.
+const CONTIGUOUS: u32 = 1;
+
+/// Allocates zeroed pages, perhaps in one piece, grants them, and makes a dma-buf of them.
+pub(super) fn zcopy_alloc(
+    device: impl AsFd,
+    domid: DomId,
+    pages: usize,
+    contiguous: bool,
+) -> io::Result<(OwnedFd, Granted)> {
+    let flags = if contiguous { CONTIGUOUS } else { 0 };
     let mut refs = vec![0_u32; pages];
     // SAFETY: the kernel writes `refs`, and nobody looks at them meanwhile.
-    let (dmabuf, handle) = unsafe { new_dmabuf(device, domid, refs.as_mut_ptr(), pages, raw::zcopy_alloc) }?;
+    let (dmabuf, handle) = unsafe { new_dmabuf(device, domid, flags, refs.as_mut_ptr(), pages, raw::zcopy_alloc) }?;
     Ok((dmabuf, Granted { handle, refs }))
 }
 
@@ -266,13 +275,14 @@ pub(super) fn zcopy_alloc(device: impl AsFd, domid: DomId, pages: usize) -> io::
 unsafe fn new_dmabuf(
     device: impl AsFd,
     domid: DomId,
+    flags: u32,
     refs: *const u32,
     count: usize,
     ask: unsafe fn(c_int, *mut NewDmabuf) -> nix::Result<c_int>,
 ) -> io::Result<(OwnedFd, u64)> {
     let count = u32::try_from(count).map_err(io::Error::other)?;
     let refs = u64::try_from(refs.addr()).map_err(io::Error::other)?;
-    let mut made = NewDmabuf { domid: domid.0.into(), count, fd: -1, refs, ..NewDmabuf::default() };
+    let mut made = NewDmabuf { domid: domid.0.into(), flags, count, fd: -1, refs, ..NewDmabuf::default() };
     // SAFETY: the kernel reads and writes the structure, which lives until the call returns; the caller answers for
     // the references.
     unsafe { ask(device.as_fd().as_raw_fd(), &raw mut made) }?;

@@ -22,7 +22,7 @@ for round in 1 2 3; do
         figure source "$(guest_status $alpha '.connectors[0].provider')"
         figure passed-over "$(guest_status $alpha '.connectors[0].import_reason')"
         case "$(guest_status $alpha '.connectors[0].provider')" in
-            display | dma-heap-* | xen-zcopy-alloc | simulator-alloc) ;;
+            display | dma-heap-* | xen-zcopy-* | simulator-alloc) ;;
             *) fail "the buffer is not in our memory" ;;
         esac
         expect "bytes copied" 0 "$(guest_status $alpha '.connectors[0].bytes_copied')"
