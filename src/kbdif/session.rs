@@ -417,10 +417,13 @@ impl Session {
             Event::Key { pressed: true, code } => self.told.insert(code),
             Event::Key { pressed: false, code } => {
                 self.told.remove(code);
-                self.owed.remove(code);
+                // One that waited in the queue is of an earlier press than the one that is owed its release.
+                if was_owed {
+                    self.owed.remove(code);
+                }
             }
             Event::Touch { contact, event } => {
-                self.contacts.told(contact, event);
+                self.contacts.told(contact, event, was_owed);
                 self.frame_open = event != TouchEvent::Sync;
                 // What was in the queue has its sync there too.
                 self.sync_due |= was_owed && self.frame_open;
