@@ -106,6 +106,7 @@ pub struct Device {
     frontend_state: Option<XenbusState>,
     /// The frontend's state has been looked at.
     looked: bool,
+    impossible: Vec<&'static str>,
     phase: Phase,
     domain_gone: bool,
     last_refusal: Option<String>,
@@ -137,6 +138,7 @@ impl Device {
             frontend: None,
             frontend_state: None,
             looked: false,
+            impossible: Vec::new(),
             phase: Phase::New,
             domain_gone: false,
             last_refusal: None,
@@ -155,6 +157,12 @@ impl Device {
     #[must_use]
     pub const fn features(&self) -> &Features {
         &self.features
+    }
+
+    /// What the frontend asked for and can't have, as read last: the names of its keys.
+    #[must_use]
+    pub fn impossible(&self) -> &[&'static str] {
+        &self.impossible
     }
 
     /// Whether the guest has not looked at the features yet. Linux reads them once, when it finds the device.
@@ -306,7 +314,9 @@ impl Device {
             }
             Found::Incomplete => return out,
         }
-        let path = format!("{}/state", self.frontend.as_deref().unwrap_or_default());
+        let frontend = self.frontend.as_deref().unwrap_or_default();
+        self.impossible = self.features.impossible(snapshot, frontend);
+        let path = format!("{frontend}/state");
         // A value that is no state counts as Unknown: there, but of no use.
         let frontend = snapshot.value(&path).map(|value| XenbusState::parse(value).unwrap_or(XenbusState::Unknown));
         self.frontend_state = frontend;
