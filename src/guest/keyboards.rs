@@ -48,6 +48,8 @@ pub struct Entry {
     policy: GuestPolicy,
     link: Option<KeyboardLink>,
     log: Bucket,
+    /// It was told of that the guest asks for what it can't have.
+    warned: bool,
 }
 
 /// All input devices.
@@ -179,6 +181,7 @@ impl Keyboards {
                     let result = KeyboardLink::connect(label, id.key.domid, *setup, limits, context);
                     let result = result.map(|link| {
                         entry.say(id.key, context.now, "connected");
+                        entry.warn_of_the_impossible(id.key);
                         entry.link = Some(link);
                     });
                     let actions = entry.device.connected(result, context.now);
@@ -341,6 +344,7 @@ impl Entry {
             policy,
             link: None,
             log: super::log_bucket(),
+            warned: false,
         }
     }
 
@@ -375,6 +379,15 @@ impl Entry {
     fn say(&mut self, key: DeviceKey, now: Time, what: &str) {
         if self.log.take(now) {
             tracing::info!("{}: {what}", self.describe(key));
+        }
+    }
+
+    /// One line for each device: a guest can connect anew as often as it likes.
+    fn warn_of_the_impossible(&mut self, key: DeviceKey) {
+        let asked = self.device.impossible();
+        if !asked.is_empty() && !std::mem::replace(&mut self.warned, true) {
+            let asked = asked.join(" and ");
+            tracing::warn!("{}: it asks for {asked}, which it was not offered; it does without", self.describe(key));
         }
     }
 
