@@ -52,15 +52,22 @@ static int xzc_check(u32 domid, u32 count)
 	return count > xzc_max_pages_per_buffer ? -ENOSPC : 0;
 }
 
+/* The calls that give a descriptor; their structures are laid out alike. */
+union xzc_new_fd {
+	struct xen_zcopy_exp_from_refs exp;
+	struct xen_zcopy_alloc alloc;
+};
+
+static_assert(sizeof(struct xen_zcopy_exp_from_refs) == sizeof(struct xen_zcopy_alloc));
+
 /* The descriptor exists when all is said. */
-static long xzc_exp_to_fd(struct xzc_file *file, struct xen_zcopy_exp_from_refs *op,
-			  struct xen_zcopy_exp_from_refs __user *arg)
+static long xzc_exp_to_fd(struct xzc_file *file, union xzc_new_fd *op, void __user *arg)
 {
 	struct dma_buf *dmabuf;
 	struct xzc_buf *buf;
 	long ret;
 
-	buf = xzc_buf_create(file, op);
+	buf = xzc_buf_create(file, &op->exp);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 	dmabuf = xzc_dmabuf_export(buf);
@@ -69,47 +76,24 @@ static long xzc_exp_to_fd(struct xzc_file *file, struct xen_zcopy_exp_from_refs 
 		xzc_buf_unmap_later(buf);
 		return PTR_ERR(dmabuf);
 	}
-	ret = xzc_tell(buf, &op->handle, arg, op, sizeof(*op));
+	ret = xzc_tell(buf, &op->exp.handle, arg, op, sizeof(*op));
 	if (ret)
 		dma_buf_put(dmabuf);
 	else
-		fd_install(op->fd, dmabuf->file);
+		fd_install(op->exp.fd, dmabuf->file);
 	return ret;
 }
 
-static long xzc_ioctl_exp_from_refs(struct xzc_file *file,
-				    struct xen_zcopy_exp_from_refs __user *arg)
-{
-	struct xen_zcopy_exp_from_refs op;
-	long ret;
-
-	if (copy_from_user(&op, arg, sizeof(op)))
-		return -EFAULT;
-	if (op.flags & ~XEN_ZCOPY_EXP_RDONLY || op.reserved)
-		return -EINVAL;
-	ret = xzc_check(op.domid, op.count);
-	if (ret)
-		return ret;
-	op.fd = get_unused_fd_flags(O_CLOEXEC);
-	if (op.fd < 0)
-		return op.fd;
-	ret = xzc_exp_to_fd(file, &op, arg);
-	if (ret)
-		put_unused_fd(op.fd);
-	return ret;
-}
-
-static long xzc_alloc_to_fd(struct xzc_file *file, struct xen_zcopy_alloc *op,
-			    struct xen_zcopy_alloc __user *arg)
+static long xzc_alloc_to_fd(struct xzc_file *file, union xzc_new_fd *op, void __user *arg)
 {
 	struct dma_buf *dmabuf;
 	struct xzc_buf *buf;
 	long ret;
 
-	buf = xzc_alloc_create(file, op);
+	buf = xzc_alloc_create(file, &op->alloc);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
-	ret = xzc_grant_pages(buf, u64_to_user_ptr(op->refs));
+	ret = xzc_grant_pages(buf, u64_to_user_ptr(op->alloc.refs));
 	if (ret) {
 		xzc_abandon(buf);
 		return ret;
@@ -119,7 +103,7 @@ static long xzc_alloc_to_fd(struct xzc_file *file, struct xen_zcopy_alloc *op,
 		xzc_abandon(buf);
 		return PTR_ERR(dmabuf);
 	}
-	ret = xzc_tell(buf, &op->handle, arg, op, sizeof(*op));
+	ret = xzc_tell(buf, &op->alloc.handle, arg, op, sizeof(*op));
 	if (ret) {
 		/* The dma-buf has the buffer as long as it lives. */
 		spin_lock(&file->lock);
@@ -127,29 +111,31 @@ static long xzc_alloc_to_fd(struct xzc_file *file, struct xen_zcopy_alloc *op,
 		spin_unlock(&file->lock);
 		dma_buf_put(dmabuf);
 	} else {
-		fd_install(op->fd, dmabuf->file);
+		fd_install(op->alloc.fd, dmabuf->file);
 	}
 	return ret;
 }
 
-static long xzc_ioctl_alloc(struct xzc_file *file, struct xen_zcopy_alloc __user *arg)
+static long xzc_ioctl_new_fd(struct xzc_file *file, void __user *arg, u32 flags,
+			     long (*make)(struct xzc_file *file, union xzc_new_fd *op,
+					  void __user *arg))
 {
-	struct xen_zcopy_alloc op;
+	union xzc_new_fd op;
 	long ret;
 
 	if (copy_from_user(&op, arg, sizeof(op)))
 		return -EFAULT;
-	if (op.flags & ~XEN_ZCOPY_ALLOC_CONTIGUOUS || op.reserved)
+	if (op.exp.flags & ~flags || op.exp.reserved)
 		return -EINVAL;
-	ret = xzc_check(op.domid, op.count);
+	ret = xzc_check(op.exp.domid, op.exp.count);
 	if (ret)
 		return ret;
-	op.fd = get_unused_fd_flags(O_CLOEXEC);
-	if (op.fd < 0)
-		return op.fd;
-	ret = xzc_alloc_to_fd(file, &op, arg);
+	op.exp.fd = get_unused_fd_flags(O_CLOEXEC);
+	if (op.exp.fd < 0)
+		return op.exp.fd;
+	ret = make(file, &op, arg);
 	if (ret)
-		put_unused_fd(op.fd);
+		put_unused_fd(op.exp.fd);
 	return ret;
 }
 
@@ -290,11 +276,11 @@ long xzc_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	case XEN_ZCOPY_IOC_GET_INFO:
 		return xzc_ioctl_get_info(uarg);
 	case XEN_ZCOPY_IOC_EXP_FROM_REFS:
-		return xzc_ioctl_exp_from_refs(file, uarg);
+		return xzc_ioctl_new_fd(file, uarg, XEN_ZCOPY_EXP_RDONLY, xzc_exp_to_fd);
 	case XEN_ZCOPY_IOC_WAIT_FREE:
 		return xzc_ioctl_wait_free(file, uarg);
 	case XEN_ZCOPY_IOC_ALLOC:
-		return xzc_ioctl_alloc(file, uarg);
+		return xzc_ioctl_new_fd(file, uarg, XEN_ZCOPY_ALLOC_CONTIGUOUS, xzc_alloc_to_fd);
 	case XEN_ZCOPY_IOC_IMP_TO_REFS:
 		return xzc_ioctl_imp_to_refs(file, uarg);
 	case XEN_ZCOPY_IOC_END_ACCESS:

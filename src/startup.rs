@@ -161,27 +161,23 @@ fn headless_output(output: &OutputConfig) -> headless::OutputConfig {
 
 fn policy(config: Config) -> PolicyFor {
     Box::new(move |name| {
-        let color = config.color_for(name);
+        let guest = config.guest_config(name);
+        let own_limits = config.limits.with(&guest.limits);
+        let color = guest.color(name);
         GuestPolicy {
-            label: config.label_for(name).to_owned(),
+            label: guest.label(name).to_owned(),
             color: Color { red: color.red, green: color.green, blue: color.blue },
-            fullscreen: config.fullscreen_for(name),
-            routing: routing(&config.guest_config(name)),
-            be_alloc: config.be_alloc_for(name),
-            limits: limits(&config.limits_for(name)),
-            input: input_policy(&config, name),
+            fullscreen: guest.fullscreen,
+            routing: routing(&guest),
+            be_alloc: guest.be_alloc,
+            limits: limits(&own_limits),
+            input: InputPolicy {
+                take_vkbd: guest.vkb.take_qemu,
+                connectors: guest.vkb.connectors,
+                limits: input_limits(&own_limits),
+            },
         }
     })
-}
-
-fn input_policy(config: &Config, name: &str) -> InputPolicy {
-    let vkb = config.vkb_for(name);
-    InputPolicy {
-        label: config.label_for(name).to_owned(),
-        take_vkbd: vkb.take_qemu,
-        connectors: vkb.connectors,
-        limits: input_limits(&config.limits_for(name)),
-    }
 }
 
 fn input_limits(config: &LimitsConfig) -> kbdif::limits::Limits {

@@ -155,8 +155,6 @@ impl State {
             simulator.dispatch().unwrap_or_else(|error| tracing::error!("the simulated hypervisor fails: {error}"));
         }
         self.follow_store(ready, now);
-        // Before the user's events: they are for what is there now.
-        self.refresh_input(now);
         self.follow_presentation(ready, now);
         self.follow_guests(ready, now);
         // Before the drawing, so that what a request changes is on the display in the same turn.
@@ -199,6 +197,10 @@ impl State {
         }
         let mut events = Vec::new();
         self.presentation.take_events(&mut events);
+        if events.iter().any(|event| matches!(event, Event::Input(_))) {
+            // The user's events are for what is there now.
+            self.refresh_input(now);
+        }
         for event in events {
             self.presentation_event(event, now);
         }

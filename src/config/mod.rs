@@ -141,6 +141,20 @@ pub struct GuestConfig {
     pub vkb: VkbConfig,
 }
 
+impl GuestConfig {
+    /// The colour: the configured one, else one that depends on the domain's name alone.
+    #[must_use]
+    pub fn color(&self, name: &str) -> Rgb {
+        self.color.unwrap_or_else(|| palette::color_of(name))
+    }
+
+    /// The label: the configured one, else the domain's name.
+    #[must_use]
+    pub fn label<'a>(&'a self, name: &'a str) -> &'a str {
+        self.label.as_deref().unwrap_or(name)
+    }
+}
+
 /// `[guest."name".vkb]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -237,46 +251,10 @@ impl Config {
         Ok(config)
     }
 
-    /// The limits of the guest of that name.
-    #[must_use]
-    pub fn limits_for(&self, guest: &str) -> LimitsConfig {
-        self.guest.get(guest).map_or_else(|| self.limits.clone(), |own| self.limits.with(&own.limits))
-    }
-
-    /// The colour of the guest of that name: the configured one, else one that depends on the name alone.
-    #[must_use]
-    pub fn color_for(&self, guest: &str) -> Rgb {
-        self.guest.get(guest).and_then(|own| own.color).unwrap_or_else(|| palette::color_of(guest))
-    }
-
-    /// The label of the guest of that name.
-    #[must_use]
-    pub fn label_for<'a>(&'a self, guest: &'a str) -> &'a str {
-        self.guest.get(guest).and_then(|own| own.label.as_deref()).unwrap_or(guest)
-    }
-
     /// What differs for the guest of that name.
     #[must_use]
     pub fn guest_config(&self, guest: &str) -> GuestConfig {
         self.guest.get(guest).cloned().unwrap_or_default()
-    }
-
-    /// Whether the guest of that name starts full screen.
-    #[must_use]
-    pub fn fullscreen_for(&self, guest: &str) -> bool {
-        self.guest.get(guest).is_some_and(|own| own.fullscreen)
-    }
-
-    /// The input devices of the guest of that name.
-    #[must_use]
-    pub fn vkb_for(&self, guest: &str) -> VkbConfig {
-        self.guest.get(guest).map(|own| own.vkb.clone()).unwrap_or_default()
-    }
-
-    /// Whether buffers of the guest of that name may be made of our memory.
-    #[must_use]
-    pub fn be_alloc_for(&self, guest: &str) -> bool {
-        self.guest.get(guest).is_some_and(|own| own.be_alloc)
     }
 
     fn check(&self) -> Result<(), Problem> {
@@ -292,8 +270,8 @@ impl Config {
         if let Some((key, what)) = self.limits.contradiction() {
             return Err(Problem { key: vec!["limits".to_owned(), key.to_owned()], what });
         }
-        for name in self.guest.keys() {
-            if let Some((key, what)) = self.limits_for(name).contradiction() {
+        for (name, own) in &self.guest {
+            if let Some((key, what)) = self.limits.with(&own.limits).contradiction() {
                 let key = ["guest", name, "limits", key].map(ToOwned::to_owned).to_vec();
                 return Err(Problem { key, what });
             }

@@ -24,8 +24,9 @@ fn the_examples_within_the_default_file_parse_too() {
         .collect();
     let config = Config::parse(&uncommented, "default").unwrap();
     assert_eq!(config.output.len(), 1);
-    assert_eq!(config.label_for("web"), "Web browser");
-    assert_eq!(config.limits_for("web").mapped_mib, 512);
+    let web = config.guest_config("web");
+    assert_eq!(web.label("web"), "Web browser");
+    assert_eq!(config.limits.with(&web.limits).mapped_mib, 512);
 }
 
 #[test]
@@ -128,21 +129,22 @@ fn guests_differ_only_where_they_are_configured_to() {
     let text = "[limits]\nconnectors = 2\n[guest.web]\nlabel = \"Browser\"\ncolor = \"#0a0B0c\"\nfullscreen = true\n\
                 [guest.web.limits]\nmapped-mib = 512\n";
     let config = Config::parse(text, "c.toml").unwrap();
-    let limits = config.limits_for("web");
+    let (web, mail) = (config.guest_config("web"), config.guest_config("mail"));
+    let limits = config.limits.with(&web.limits);
     assert_eq!((limits.connectors, limits.mapped_mib), (2, 512));
-    assert_eq!(config.limits_for("mail"), config.limits);
-    assert_eq!((config.label_for("web"), config.label_for("mail")), ("Browser", "mail"));
-    assert_eq!(config.color_for("web"), Rgb { red: 10, green: 11, blue: 12 });
-    assert!(config.fullscreen_for("web") && !config.fullscreen_for("mail"));
+    assert_eq!(config.limits.with(&mail.limits), config.limits);
+    assert_eq!((web.label("web"), mail.label("mail")), ("Browser", "mail"));
+    assert_eq!(web.color("web"), Rgb { red: 10, green: 11, blue: 12 });
+    assert!(web.fullscreen && !mail.fullscreen);
 }
 
 #[test]
 fn colours_depend_on_the_name_alone_and_differ() {
-    let config = Config::default();
+    let guest = GuestConfig::default();
     // Fixed for all time: users learn which colour is whose.
-    assert_eq!(config.color_for("web"), Config::default().color_for("web"));
+    assert_eq!(guest.color("web"), Config::default().guest_config("web").color("web"));
     let colors: std::collections::BTreeSet<String> =
-        (0..200).map(|number| config.color_for(&format!("guest-{number}")).to_string()).collect();
+        (0..200).map(|number| guest.color(&format!("guest-{number}")).to_string()).collect();
     assert_eq!(colors.len(), 16);
 }
 

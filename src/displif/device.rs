@@ -17,12 +17,12 @@
 //! directory says is a claim: parsed, bounded, and refused when it makes no sense. A refused connection is
 //! tried again whenever something changes.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::time::Time;
-use crate::xen::store::{Change, Query, Snapshot};
-use crate::xen::xenbus::{XenbusState, parse_u32};
+use crate::xen::device::{Action, Half, Look, View};
+use crate::xen::store::{Query, Snapshot};
+use crate::xen::xenbus::{XenbusState, parse_u32, quoted};
 use crate::xen::{DomId, GrantRef, Port};
 
 use super::limits::Limits;
@@ -64,34 +64,19 @@ pub struct ConnectorSetup {
     pub events: Channel,
 }
 
-/// What the caller has to do, in order. Writing a state twice is harmless.
+/// What the frontend's directory claims, as far as it makes sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceAction {
-    /// Write [`VERSIONS`]; see [`Device::change`].
-    WriteVersions,
-    /// Write our state; see [`Device::change`].
-    WriteState(XenbusState),
-    /// Map the pages, bind the ports, and call [`Device::connected`] with the result.
-    Connect {
-        /// The version that the frontend chose.
-        version: Version,
-        /// The connectors; at least one.
-        connectors: Vec<ConnectorSetup>,
-        /// Whether the device is configured for buffers in our memory (`be-alloc`): a claim, to be checked against
-        /// policy.
-        be_alloc: bool,
-    },
-    /// Let go of all that belongs to the connection, for the given reason.
-    Disconnect(String),
-    /// The frontend can't be served as it is, for the given reason: a line for the log. Not repeated as long
-    /// as the reason stays the same.
-    Refused(String),
-    /// Other things are to be read now: ask for a snapshot of [`Device::queries`] again, and set
-    /// [`Device::watches`] anew.
-    ReadAgain,
-    /// The device was removed by the toolstack; it may come back under the same path.
-    Removed,
+pub struct Claims {
+    /// The version that the frontend chose.
+    pub version: Version,
+    /// The connectors; at least one.
+    pub connectors: Vec<ConnectorSetup>,
+    /// Whether the device is configured for buffers in our memory (`be-alloc`), to be checked against policy.
+    pub be_alloc: bool,
 }
+
+/// What the caller has to do. After [`Action::Connect`] it calls [`Device::connected`].
+pub type DeviceAction = Action<Claims>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -106,23 +91,9 @@ enum Phase {
 /// One vdispl device.
 #[derive(Debug)]
 pub struct Device {
-    backend: String,
-    domid: DomId,
+    half: Half,
     limits: Limits,
-    frontend: Option<String>,
     phase: Phase,
-    domain_gone: bool,
-    last_refusal: Option<String>,
-}
-
-/// What a snapshot says, parsed.
-struct View<'a> {
-    snapshot: &'a Snapshot,
-    own: XenbusState,
-    /// `None`: there is no frontend directory.
-    frontend: Option<XenbusState>,
-    /// The toolstack or the domain's end wants us to let go for good.
-    leave: bool,
 }
 
 impl Device {
@@ -130,19 +101,13 @@ impl Device {
     /// the path, hence the toolstack's word).
     #[must_use]
     pub fn new(backend: String, domid: DomId, limits: Limits) -> Self {
-        Self { backend, domid, limits, frontend: None, phase: Phase::New, domain_gone: false, last_refusal: None }
+        Self { half: Half::new(backend, domid), limits, phase: Phase::New }
     }
 
-    /// The path of our directory.
+    /// Where it stands in xenstore.
     #[must_use]
-    pub fn backend(&self) -> &str {
-        &self.backend
-    }
-
-    /// The guest.
-    #[must_use]
-    pub const fn domid(&self) -> DomId {
-        self.domid
+    pub const fn half(&self) -> &Half {
+        &self.half
     }
 
     /// Whether the frontend is connected.
@@ -164,54 +129,26 @@ impl Device {
         }
     }
 
-    /// The paths to watch: our directory, and nothing of the guest's but its state node (XSA-349).
-    #[must_use]
-    pub fn watches(&self) -> Vec<String> {
-        let frontend = self.frontend.iter().map(|frontend| format!("{frontend}/state"));
-        std::iter::once(self.backend.clone()).chain(frontend).collect()
-    }
-
     /// What to read in one snapshot, whenever a watch of this device fires.
     #[must_use]
     pub fn queries(&self) -> Vec<Query> {
-        let own = ["state", "frontend", "frontend-id", "online"];
-        let mut queries: Vec<_> = own.iter().map(|key| Query::Value(format!("{}/{key}", self.backend))).collect();
-        let Some(frontend) = &self.frontend else { return queries };
-        queries.extend(["state", "version", "be-alloc"].map(|key| Query::Value(format!("{frontend}/{key}"))));
         // One more than allowed, to tell that there are too many.
-        for index in 0..=self.limits.connectors {
-            queries.extend(CONNECTOR_KEYS.map(|key| Query::Value(format!("{frontend}/{index}/{key}"))));
-        }
-        queries
+        let connectors = (0..=self.limits.connectors)
+            .flat_map(|index| CONNECTOR_KEYS.iter().map(move |key| format!("{index}/{key}")));
+        self.half.queries(&[], ["version", "be-alloc"].map(str::to_owned).into_iter().chain(connectors))
     }
 
     /// The connectors' names and sizes, as far as they stand in a snapshot: before the guest runs they are the
     /// toolstack's word.
     #[must_use]
     pub fn configured(&self, snapshot: &Snapshot) -> Vec<(String, u32, u32)> {
-        let frontend = self.frontend.as_deref().unwrap_or_default();
+        let frontend = self.half.frontend();
         let connector = |index: usize| {
             let value = |key: &str| snapshot.value(&format!("{frontend}/{index}/{key}"));
             let (width, height) = parse_resolution(value("resolution")?, &self.limits)?;
             Some((value("unique-id").unwrap_or_default().to_owned(), width, height))
         };
         (0..self.limits.connectors).map_while(connector).collect()
-    }
-
-    /// The change of xenstore that an action asks for, if it is one.
-    #[must_use]
-    pub fn change(&self, action: &DeviceAction) -> Option<Change> {
-        match action {
-            DeviceAction::WriteVersions => Some(Change::Write(format!("{}/versions", self.backend), VERSIONS.into())),
-            DeviceAction::WriteState(state) => {
-                Some(Change::Write(format!("{}/state", self.backend), state.as_str().into()))
-            }
-            DeviceAction::Connect { .. }
-            | DeviceAction::Disconnect(_)
-            | DeviceAction::Refused(_)
-            | DeviceAction::ReadAgain
-            | DeviceAction::Removed => None,
-        }
     }
 
     /// When [`Device::tick`] is to be called at the latest.
@@ -254,12 +191,12 @@ impl Device {
         match result {
             Ok(()) => {
                 self.phase = Phase::Connected { seen: false };
-                self.last_refusal = None;
+                self.half.forgive();
                 out.push(DeviceAction::WriteState(XenbusState::Connected));
             }
             Err(reason) => {
                 self.phase = Phase::InitWait;
-                self.refuse(reason, &mut out);
+                out.extend(self.half.refuse(reason));
             }
         }
         out
@@ -279,7 +216,7 @@ impl Device {
     #[must_use]
     pub fn domain_gone(&mut self) -> Vec<DeviceAction> {
         let mut out = Vec::new();
-        self.domain_gone = true;
+        self.half.domain_gone();
         self.disconnect("the domain is gone", &mut out);
         if self.phase != Phase::New {
             self.phase = Phase::Closed;
@@ -293,70 +230,34 @@ impl Device {
     #[must_use]
     pub fn observe(&mut self, snapshot: &Snapshot, now: Time) -> Vec<DeviceAction> {
         let mut out = Vec::new();
-        let Some(own) = snapshot.value(&format!("{}/state", self.backend)) else {
-            self.removed(&mut out);
-            return out;
-        };
-        let own = XenbusState::parse(own).unwrap_or(XenbusState::Unknown);
-        match self.find_frontend(snapshot, &mut out) {
-            Found::Known => {}
-            Found::New => {
-                out.push(DeviceAction::ReadAgain);
-                return out;
-            }
-            Found::Incomplete => return out,
+        match self.half.look(snapshot, now) {
+            Look::Removed => self.removed(&mut out),
+            Look::Incomplete => {}
+            Look::Refused(reason) => out.extend(self.half.refuse(reason)),
+            Look::Found => out.push(DeviceAction::ReadAgain),
+            Look::Both(view) => self.step(&view, &mut out),
         }
-        let path = |key: &str| format!("{}/{key}", self.frontend.as_deref().unwrap_or_default());
-        // A value that is no state counts as Unknown: there, but of no use.
-        let frontend =
-            snapshot.value(&path("state")).map(|value| XenbusState::parse(value).unwrap_or(XenbusState::Unknown));
-        let offline = snapshot.value(&format!("{}/online", self.backend)) == Some("0");
-        let leave = self.domain_gone || offline || (own == XenbusState::Closing && frontend.is_none());
-        self.step(&View { snapshot, own, frontend, leave }, now, &mut out);
         out
-    }
-
-    /// libxl makes the directory first and fills it later: nothing happens until it is complete.
-    fn find_frontend(&mut self, snapshot: &Snapshot, out: &mut Vec<DeviceAction>) -> Found {
-        let path = snapshot.value(&format!("{}/frontend", self.backend));
-        let id = snapshot.value(&format!("{}/frontend-id", self.backend));
-        let (Some(path), Some(id)) = (path, id) else { return Found::Incomplete };
-        if self.frontend.as_deref() == Some(path) {
-            return Found::Known;
-        }
-        let home = format!("/local/domain/{}/", self.domid);
-        if parse_u32(id) != Some(u32::from(self.domid.0)) || !path.starts_with(&home) {
-            self.refuse(
-                format!("its backend directory names domain {} and frontend {}", quoted(id), quoted(path)),
-                out,
-            );
-            return Found::Incomplete;
-        }
-        self.frontend = Some(path.to_owned());
-        Found::New
     }
 
     fn removed(&mut self, out: &mut Vec<DeviceAction>) {
         self.disconnect("the device was removed", out);
-        if self.phase != Phase::New || self.domain_gone {
+        if self.half.removed() || self.phase != Phase::New {
             out.push(DeviceAction::Removed);
         }
         self.phase = Phase::New;
-        self.frontend = None;
-        // Whatever comes back under this path is another device, perhaps of another domain of the same number.
-        self.domain_gone = false;
     }
 
-    fn step(&mut self, view: &View<'_>, now: Time, out: &mut Vec<DeviceAction>) {
+    fn step(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
         if view.leave {
             return self.leave(view, out);
         }
         match self.phase {
-            Phase::New => self.start(view, now, out),
+            Phase::New => self.start(view, out),
             Phase::InitWait => self.wait(view, out),
-            Phase::Connecting => self.hold(view, true, now, out),
-            Phase::Connected { seen } => self.hold(view, !seen, now, out),
-            Phase::Closing { until } => self.closing(view, now >= until, out),
+            Phase::Connecting => self.hold(view, true, out),
+            Phase::Connected { seen } => self.hold(view, !seen, out),
+            Phase::Closing { until } => self.closing(view, view.now >= until, out),
             Phase::Closed => {
                 // At 1 the frontend is ready for the next round; at 5 its module is being removed, and waits.
                 if matches!(view.frontend, Some(XenbusState::Initialising | XenbusState::Closing)) {
@@ -378,7 +279,7 @@ impl Device {
     }
 
     /// A device seen for the first time: fresh, or left behind by a predecessor of this process.
-    fn start(&mut self, view: &View<'_>, now: Time, out: &mut Vec<DeviceAction>) {
+    fn start(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
         use XenbusState::{Closed, Closing, Connected, Initialised, Reconfiguring};
         let predecessor = matches!(view.own, Connected | Closing | Closed);
         match view.frontend {
@@ -388,7 +289,7 @@ impl Device {
                 self.prepare(out);
                 self.try_connect(view, out);
             }
-            Some(Closing) if predecessor && view.own != Closed => self.begin_closing(now, out),
+            Some(Closing) if predecessor && view.own != Closed => self.begin_closing(view.now, out),
             Some(Reconfiguring) => self.close("", out),
             Some(_) => self.prepare(out),
         }
@@ -408,7 +309,7 @@ impl Device {
     }
 
     /// Connected: `fresh` until the frontend has said Connected too.
-    fn hold(&mut self, view: &View<'_>, fresh: bool, now: Time, out: &mut Vec<DeviceAction>) {
+    fn hold(&mut self, view: &View<'_>, fresh: bool, out: &mut Vec<DeviceAction>) {
         if view.own == XenbusState::Initialising {
             self.disconnect("the device was made anew", out);
             return self.prepare(out);
@@ -425,7 +326,7 @@ impl Device {
             Some(XenbusState::Initialised) if fresh => {}
             Some(XenbusState::Closing) => {
                 self.disconnect("the frontend closes", out);
-                self.begin_closing(now, out);
+                self.begin_closing(view.now, out);
             }
             Some(XenbusState::Initialising) => {
                 self.disconnect("the frontend starts anew", out);
@@ -452,8 +353,8 @@ impl Device {
 
     fn prepare(&mut self, out: &mut Vec<DeviceAction>) {
         self.phase = Phase::InitWait;
-        self.last_refusal = None;
-        out.extend([DeviceAction::WriteVersions, DeviceAction::WriteState(XenbusState::InitWait)]);
+        self.half.forgive();
+        out.extend([DeviceAction::Write("versions", VERSIONS), DeviceAction::WriteState(XenbusState::InitWait)]);
     }
 
     fn close(&mut self, reason: &str, out: &mut Vec<DeviceAction>) {
@@ -469,47 +370,19 @@ impl Device {
         }
     }
 
-    fn refuse(&mut self, reason: String, out: &mut Vec<DeviceAction>) {
-        if self.last_refusal.as_deref() != Some(reason.as_str()) {
-            out.push(DeviceAction::Refused(reason.clone()));
-            self.last_refusal = Some(reason);
-        }
-    }
-
     fn try_connect(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
-        let Some(frontend) = self.frontend.clone() else { return };
-        match read_claims(view.snapshot, &frontend, &self.limits) {
-            Ok((version, connectors)) => {
-                let be_alloc = view.snapshot.value(&format!("{frontend}/be-alloc")) == Some("1");
+        match read_claims(view.snapshot, self.half.frontend(), &self.limits) {
+            Ok(claims) => {
                 self.phase = Phase::Connecting;
-                out.push(DeviceAction::Connect { version, connectors, be_alloc });
+                out.push(DeviceAction::Connect(claims));
             }
-            Err(reason) => self.refuse(reason, out),
+            Err(reason) => out.extend(self.half.refuse(reason)),
         }
     }
-}
-
-enum Found {
-    Known,
-    New,
-    Incomplete,
 }
 
 const CONNECTOR_KEYS: [&str; 6] =
     ["resolution", "unique-id", "req-ring-ref", "req-event-channel", "evt-ring-ref", "evt-event-channel"];
-
-/// At most 32 characters of a guest's string, with all but plain ones escaped, for the log.
-fn quoted(value: &str) -> String {
-    let mut text = String::from("\"");
-    for character in value.chars().take(32) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{}", character.escape_default());
-    }
-    text.push_str(if value.chars().nth(32).is_some() { "...\"" } else { "\"" });
-    text
-}
-
-type Claims = (Version, Vec<ConnectorSetup>);
 
 fn read_claims(snapshot: &Snapshot, frontend: &str, limits: &Limits) -> Result<Claims, String> {
     let version = match snapshot.value(&format!("{frontend}/version")) {
@@ -535,7 +408,8 @@ fn read_claims(snapshot: &Snapshot, frontend: &str, limits: &Limits) -> Result<C
     let ports = connectors.iter().flat_map(|connector| [connector.requests.port.0, connector.events.port.0]);
     refuse_twins("grant reference", pages)?;
     refuse_twins("event channel", ports)?;
-    Ok((version, connectors))
+    let be_alloc = snapshot.value(&format!("{frontend}/be-alloc")) == Some("1");
+    Ok(Claims { version, connectors, be_alloc })
 }
 
 fn refuse_twins(what: &str, numbers: impl Iterator<Item = u32>) -> Result<(), String> {

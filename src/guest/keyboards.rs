@@ -2,7 +2,6 @@
 //! The guests' input devices: which there are, which display each belongs to, and what is connected.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::displif::rate::Bucket;
 use crate::kbdif::device::{Device, DeviceAction};
@@ -16,16 +15,12 @@ use crate::xen::store::{Change, Snapshot, Store, StoreEvent};
 use super::follow::{Followed, Follower};
 use super::keyboard_link::KeyboardLink;
 use super::pairing::{Area, Pairing, Scope};
-use super::policy::{InputPolicy, PolicyFor};
+use super::policy::{GuestPolicy, PolicyFor};
 use super::{Context, DeviceKey};
 
 /// The backend directories: `xl` uses the first for `backend-type=linux`; the second is QEMU's, unless a guest
 /// is configured otherwise.
 const KINDS: [&str; 2] = ["vinput", "vkbd"];
-
-/// Lines a minute that one device's comings and goings may cause in the log.
-const LINES_PER_MINUTE: u32 = 30;
-const LINES_AT_ONCE: u32 = 10;
 
 /// Where a window lies among those of its guest.
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +45,11 @@ struct InputKey {
 pub struct Entry {
     device: Device,
     name: String,
-    policy: InputPolicy,
+    policy: GuestPolicy,
     link: Option<KeyboardLink>,
     log: Bucket,
+    /// It was told of that the guest asks for what it can't have.
+    warned: bool,
 }
 
 /// All input devices.
@@ -86,8 +83,8 @@ impl Keyboards {
         for (kind, followed) in all {
             match followed {
                 Followed::Found { key, directory, name } => {
-                    let policy = policy_for(&name).input;
-                    if kind == 0 || policy.take_vkbd {
+                    let policy = policy_for(&name);
+                    if kind == 0 || policy.input.take_vkbd {
                         let id = InputKey { kind, key };
                         self.entries.insert(id, Entry::new(key, directory, name, policy));
                         self.follow(id, store, context.now);
@@ -108,13 +105,13 @@ impl Keyboards {
     fn follow(&mut self, id: InputKey, store: &mut Store, now: Time) {
         let Some(entry) = self.entries.get(&id) else { return };
         if let Some(follower) = self.followers.get_mut(id.kind) {
-            follower.follow(id.key, entry.device.queries(), entry.device.watches(), store, now);
+            follower.follow(id.key, entry.device.queries(), entry.device.half().watches(), store, now);
         }
     }
 
     fn write(&mut self, id: InputKey, changes: Vec<Change>, store: &mut Store) {
         if let (Some(entry), Some(follower)) = (self.entries.get(&id), self.followers.get_mut(id.kind)) {
-            follower.write(id.key, entry.device.backend(), changes, store);
+            follower.write(id.key, entry.device.half().directory(), changes, store);
         }
     }
 
@@ -159,9 +156,9 @@ impl Keyboards {
         if !entry.device.is_unread() {
             return;
         }
-        let backend = entry.device.backend();
+        let backend = entry.device.half().directory();
         let write = |(key, value): (&str, u32)| Change::Write(format!("{backend}/{key}"), value.to_string());
-        let missing = entry.device.features().missing((width, height), entry.policy.limits.contacts);
+        let missing = entry.device.features().missing((width, height), entry.policy.input.limits.contacts);
         let changes: Vec<_> = missing.into_iter().map(write).collect();
         if !changes.is_empty() {
             tracing::debug!("{}: input device {}: {changes:?}", entry.name, id.key.device);
@@ -174,16 +171,17 @@ impl Keyboards {
             tracing::trace!("dom {} {:?} {}: {action:?}", id.key.domid, KINDS.get(id.kind), id.key.device);
             let Some(entry) = self.entries.get_mut(&id) else { return };
             match &action {
-                DeviceAction::WriteState(_) => {
-                    let change = entry.device.change(&action);
+                DeviceAction::Write(..) | DeviceAction::WriteState(_) => {
+                    let change = entry.device.half().change(&action);
                     self.write(id, change.into_iter().collect(), store);
                 }
                 DeviceAction::Connect(setup) => {
                     let label = format!("guest \"{}\" (dom {})", entry.policy.label, id.key.domid);
-                    let limits = entry.policy.limits.clone();
+                    let limits = entry.policy.input.limits.clone();
                     let result = KeyboardLink::connect(label, id.key.domid, *setup, limits, context);
                     let result = result.map(|link| {
                         entry.say(id.key, context.now, "connected");
+                        entry.warn_of_the_impossible(id.key);
                         entry.link = Some(link);
                     });
                     let actions = entry.device.connected(result, context.now);
@@ -339,13 +337,14 @@ fn map(event: Input, place: &Place<'_>, scope: Scope, capabilities: &Capabilitie
 }
 
 impl Entry {
-    fn new(key: DeviceKey, directory: String, name: String, policy: InputPolicy) -> Self {
+    fn new(key: DeviceKey, directory: String, name: String, policy: GuestPolicy) -> Self {
         Self {
-            device: Device::new(directory, key.domid, policy.limits.clone()),
+            device: Device::new(directory, key.domid, policy.input.limits.clone()),
             name,
             policy,
             link: None,
-            log: Bucket::new(LINES_PER_MINUTE, Duration::from_secs(60), LINES_AT_ONCE),
+            log: super::log_bucket(),
+            warned: false,
         }
     }
 
@@ -369,7 +368,7 @@ impl Entry {
 
     fn pairing(&self, key: DeviceKey, only: bool) -> Pairing<'_> {
         let id = self.device.features().unique_id.as_deref();
-        let named = id.map(|id| self.policy.connectors.get(id).map_or(id, String::as_str));
+        let named = id.map(|id| self.policy.input.connectors.get(id).map_or(id, String::as_str));
         Pairing { key, connector: named, only }
     }
 
@@ -380,6 +379,15 @@ impl Entry {
     fn say(&mut self, key: DeviceKey, now: Time, what: &str) {
         if self.log.take(now) {
             tracing::info!("{}: {what}", self.describe(key));
+        }
+    }
+
+    /// One line for each device: a guest can connect anew as often as it likes.
+    fn warn_of_the_impossible(&mut self, key: DeviceKey) {
+        let asked = self.device.impossible();
+        if !asked.is_empty() && !std::mem::replace(&mut self.warned, true) {
+            let asked = asked.join(" and ");
+            tracing::warn!("{}: it asks for {asked}, which it was not offered; it does without", self.describe(key));
         }
     }
 

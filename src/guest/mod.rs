@@ -6,9 +6,11 @@
 //! says who a guest is and what it may.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::backend::Presentation;
 use crate::displif::FlipSerial;
+use crate::displif::rate::Bucket;
 use crate::scene::Scene;
 use crate::time::Time;
 use crate::xen::DomId;
@@ -74,4 +76,9 @@ pub struct Context<'a> {
     pub flips: &'a mut Vec<(crate::scene::WindowId, FlipToken)>,
     /// The present time.
     pub now: Time,
+}
+
+/// What the comings and goings of one device may cause in the log: 30 lines a minute, 10 of them at once.
+fn log_bucket() -> Bucket {
+    Bucket::new(30, Duration::from_secs(60), 10)
 }

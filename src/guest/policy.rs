@@ -31,8 +31,6 @@ pub struct GuestPolicy {
 /// What holds for one guest's input devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputPolicy {
-    /// The name that is shown.
-    pub label: String,
     /// Whether its devices under `backend/vkbd` are ours too, and not QEMU's.
     pub take_vkbd: bool,
     /// Connectors by the `unique-id` of the device that serves each, where the two names differ.

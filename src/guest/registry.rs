@@ -3,13 +3,11 @@
 //! beside them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::displif::Allocation;
-use crate::displif::device::{ConnectorSetup, Device, DeviceAction};
+use crate::displif::device::{Claims, Device, DeviceAction};
 use crate::displif::rate::Bucket;
 use crate::displif::session::Fatal;
-use crate::displif::wire::Version;
 use crate::kbdif::{Capabilities, Input};
 use crate::scene::WindowId;
 use crate::scene::element::BufferId;
@@ -25,10 +23,6 @@ use super::link::Link;
 use super::pairing::Area;
 use super::policy::{GuestPolicy, PolicyFor};
 use super::{Context, DeviceKey, FlipToken, LinkId};
-
-/// Lines a minute that one device's comings and goings may cause in the log.
-const LINES_PER_MINUTE: u32 = 30;
-const LINES_AT_ONCE: u32 = 10;
 
 /// One device that the toolstack has configured.
 #[derive(Debug)]
@@ -73,7 +67,7 @@ impl Registry {
                 Followed::Found { key, directory, name } => {
                     let policy = (self.policy_for)(&name);
                     let entry = Entry::new(key, directory, name, policy);
-                    self.follower.follow(key, entry.queries(key), entry.device.watches(), store, context.now);
+                    self.follower.follow(key, entry.queries(key), entry.device.half().watches(), store, context.now);
                     self.entries.insert(key, entry);
                 }
                 Followed::Gone(key) => self.forget(key, context),
@@ -113,7 +107,7 @@ impl Registry {
         }
         self.carry_out(key, actions, store, context);
         if let Some(entry) = self.entries.get(&key) {
-            self.follower.follow(key, entry.queries(key), entry.device.watches(), store, context.now);
+            self.follower.follow(key, entry.queries(key), entry.device.half().watches(), store, context.now);
         }
     }
 
@@ -121,11 +115,8 @@ impl Registry {
         for action in actions {
             tracing::trace!("{key}: {action:?}");
             match action {
-                DeviceAction::WriteVersions | DeviceAction::WriteState(_) => self.write(key, &action, store),
-                DeviceAction::Connect { version, connectors, be_alloc } => {
-                    let allocation = self.allocation(key, be_alloc, context.now);
-                    self.connect(key, version, &connectors, allocation, store, context);
-                }
+                DeviceAction::Write(..) | DeviceAction::WriteState(_) => self.write(key, &action, store),
+                DeviceAction::Connect(claims) => self.connect(key, &claims, store, context),
                 DeviceAction::Disconnect(why) => self.disconnect(key, &why, context),
                 DeviceAction::Refused(why) => {
                     if self.may_log(key, context.now) {
@@ -150,24 +141,18 @@ impl Registry {
 
     fn write(&mut self, key: DeviceKey, action: &DeviceAction, store: &mut Store) {
         let Some(entry) = self.entries.get(&key) else { return };
-        if let Some(change) = entry.device.change(action) {
-            self.follower.write(key, entry.device.backend(), vec![change], store);
+        if let Some(change) = entry.device.half().change(action) {
+            self.follower.write(key, entry.device.half().directory(), vec![change], store);
         }
     }
 
-    fn connect(
-        &mut self,
-        key: DeviceKey,
-        version: Version,
-        connectors: &[ConnectorSetup],
-        allocation: Allocation,
-        store: &mut Store,
-        context: &mut Context<'_>,
-    ) {
+    fn connect(&mut self, key: DeviceKey, claims: &Claims, store: &mut Store, context: &mut Context<'_>) {
+        let allocation = self.allocation(key, claims.be_alloc, context.now);
+        let connectors = &claims.connectors;
         self.next_link = self.next_link.wrapping_add(1);
         let id = LinkId(self.next_link);
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        let result = Link::connect(id, key, &entry.policy, version, connectors, allocation, context);
+        let result = Link::connect(id, key, &entry.policy, claims.version, connectors, allocation, context);
         let result = result.map(|link| {
             if entry.log.take(context.now) {
                 tracing::info!("guest \"{}\" ({key}): connected, {} connectors", entry.name, connectors.len());
@@ -384,7 +369,7 @@ impl Entry {
             policy,
             kind: None,
             link: None,
-            log: Bucket::new(LINES_PER_MINUTE, Duration::from_secs(60), LINES_AT_ONCE),
+            log: super::log_bucket(),
         }
     }
 }

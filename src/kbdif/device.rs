@@ -23,7 +23,8 @@
 use std::time::Duration;
 
 use crate::time::Time;
-use crate::xen::store::{Change, Query, Snapshot};
+use crate::xen::device::{Action, Half, Look, View};
+use crate::xen::store::{Query, Snapshot};
 use crate::xen::xenbus::{XenbusState, parse_u32};
 use crate::xen::{DomId, GrantRef, Port};
 
@@ -60,23 +61,8 @@ impl Setup {
     }
 }
 
-/// What the caller has to do, in order. Writing a state twice is harmless.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceAction {
-    /// Write our state; see [`Device::change`].
-    WriteState(XenbusState),
-    /// Map the page, bind the port, and call [`Device::connected`] with the result.
-    Connect(Setup),
-    /// Let go of all that belongs to the connection, for the given reason.
-    Disconnect(String),
-    /// The frontend can't be served as it is, for the given reason: a line for the log. Not repeated as long
-    /// as the reason stays the same.
-    Refused(String),
-    /// Ask for a snapshot of [`Device::queries`] again, and set [`Device::watches`] anew.
-    ReadAgain,
-    /// The device was removed by the toolstack; it may come back under the same path.
-    Removed,
-}
+/// What the caller has to do. After [`Action::Connect`] it calls [`Device::connected`].
+pub type DeviceAction = Action<Setup>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -98,30 +84,16 @@ enum Phase {
 /// One input device.
 #[derive(Debug)]
 pub struct Device {
-    backend: String,
-    domid: DomId,
+    half: Half,
     limits: Limits,
     features: Features,
-    frontend: Option<String>,
     frontend_state: Option<XenbusState>,
     /// The frontend's state has been looked at.
     looked: bool,
+    impossible: Vec<&'static str>,
     phase: Phase,
-    domain_gone: bool,
-    last_refusal: Option<String>,
     retry: Option<Time>,
     wait: Duration,
-}
-
-/// What a snapshot says.
-struct View<'a> {
-    snapshot: &'a Snapshot,
-    now: Time,
-    own: XenbusState,
-    /// `None`: there is no frontend directory.
-    frontend: Option<XenbusState>,
-    /// The toolstack or the domain's end wants us to let go for good.
-    leave: bool,
 }
 
 impl Device {
@@ -130,31 +102,34 @@ impl Device {
     #[must_use]
     pub fn new(backend: String, domid: DomId, limits: Limits) -> Self {
         Self {
-            backend,
-            domid,
+            half: Half::new(backend, domid),
             limits,
             features: Features::default(),
-            frontend: None,
             frontend_state: None,
             looked: false,
+            impossible: Vec::new(),
             phase: Phase::New,
-            domain_gone: false,
-            last_refusal: None,
             retry: None,
             wait: RETRY,
         }
     }
 
-    /// The path of our directory.
+    /// Where it stands in xenstore.
     #[must_use]
-    pub fn backend(&self) -> &str {
-        &self.backend
+    pub const fn half(&self) -> &Half {
+        &self.half
     }
 
     /// What the toolstack configured, as read last.
     #[must_use]
     pub const fn features(&self) -> &Features {
         &self.features
+    }
+
+    /// What the frontend asked for and can't have, as read last: the names of its keys.
+    #[must_use]
+    pub fn impossible(&self) -> &[&'static str] {
+        &self.impossible
     }
 
     /// Whether the guest has not looked at the features yet. Linux reads them once, when it finds the device.
@@ -178,37 +153,10 @@ impl Device {
         }
     }
 
-    /// The paths to watch: our directory, and nothing of the guest's but its state node (XSA-349).
-    #[must_use]
-    pub fn watches(&self) -> Vec<String> {
-        let frontend = self.frontend.iter().map(|frontend| format!("{frontend}/state"));
-        std::iter::once(self.backend.clone()).chain(frontend).collect()
-    }
-
     /// What to read in one snapshot, whenever a watch of this device fires.
     #[must_use]
     pub fn queries(&self) -> Vec<Query> {
-        let own = ["state", "frontend", "frontend-id", "online"].into_iter().chain(OWN_KEYS);
-        let mut queries: Vec<_> = own.map(|key| Query::Value(format!("{}/{key}", self.backend))).collect();
-        let Some(frontend) = &self.frontend else { return queries };
-        let theirs = ["state", "page-gref", "event-channel"].into_iter().chain(REQUEST_KEYS);
-        queries.extend(theirs.map(|key| Query::Value(format!("{frontend}/{key}"))));
-        queries
-    }
-
-    /// The change of xenstore that an action asks for, if it is one.
-    #[must_use]
-    pub fn change(&self, action: &DeviceAction) -> Option<Change> {
-        match action {
-            DeviceAction::WriteState(state) => {
-                Some(Change::Write(format!("{}/state", self.backend), state.as_str().into()))
-            }
-            DeviceAction::Connect(_)
-            | DeviceAction::Disconnect(_)
-            | DeviceAction::Refused(_)
-            | DeviceAction::ReadAgain
-            | DeviceAction::Removed => None,
-        }
+        self.half.queries(&OWN_KEYS, ["page-gref", "event-channel"].iter().chain(&REQUEST_KEYS))
     }
 
     /// When [`Device::tick`] is to be called at the latest.
@@ -247,7 +195,7 @@ impl Device {
         match result {
             Ok(()) => {
                 self.phase = Phase::Connected { setup, seen: false };
-                self.last_refusal = None;
+                self.half.forgive();
                 self.wait = RETRY;
                 out.push(DeviceAction::WriteState(XenbusState::Connected));
             }
@@ -275,7 +223,7 @@ impl Device {
     #[must_use]
     pub fn domain_gone(&mut self) -> Vec<DeviceAction> {
         let mut out = Vec::new();
-        self.domain_gone = true;
+        self.half.domain_gone();
         self.disconnect("the domain is gone", &mut out);
         if !matches!(self.phase, Phase::New | Phase::Retired) {
             self.phase = Phase::Closed;
@@ -292,59 +240,30 @@ impl Device {
         if self.phase == Phase::Retired {
             return out;
         }
-        let Some(own) = snapshot.value(&format!("{}/state", self.backend)) else {
-            self.removed(&mut out);
-            return out;
-        };
-        let own = XenbusState::parse(own).unwrap_or(XenbusState::Unknown);
-        self.features = Features::read(snapshot, &self.backend);
-        match self.find_frontend(snapshot, now, &mut out) {
-            Found::Known => {}
-            Found::New => {
-                out.push(DeviceAction::ReadAgain);
-                return out;
+        self.features = Features::read(snapshot, self.half.directory());
+        match self.half.look(snapshot, now) {
+            Look::Removed => self.removed(&mut out),
+            Look::Incomplete => {}
+            Look::Refused(reason) => self.refuse(reason, now, &mut out),
+            Look::Found => out.push(DeviceAction::ReadAgain),
+            Look::Both(view) => {
+                self.impossible = self.features.impossible(snapshot, self.half.frontend());
+                self.frontend_state = view.frontend;
+                self.looked = true;
+                self.step(&view, &mut out);
             }
-            Found::Incomplete => return out,
         }
-        let path = format!("{}/state", self.frontend.as_deref().unwrap_or_default());
-        // A value that is no state counts as Unknown: there, but of no use.
-        let frontend = snapshot.value(&path).map(|value| XenbusState::parse(value).unwrap_or(XenbusState::Unknown));
-        self.frontend_state = frontend;
-        self.looked = true;
-        let offline = snapshot.value(&format!("{}/online", self.backend)) == Some("0");
-        let leave = self.domain_gone || offline || (own == XenbusState::Closing && frontend.is_none());
-        self.step(&View { snapshot, now, own, frontend, leave }, &mut out);
         out
-    }
-
-    /// libxl makes the directory first and fills it later: nothing happens until it is complete.
-    fn find_frontend(&mut self, snapshot: &Snapshot, now: Time, out: &mut Vec<DeviceAction>) -> Found {
-        let path = snapshot.value(&format!("{}/frontend", self.backend));
-        let id = snapshot.value(&format!("{}/frontend-id", self.backend));
-        let (Some(path), Some(id)) = (path, id) else { return Found::Incomplete };
-        if self.frontend.as_deref() == Some(path) {
-            return Found::Known;
-        }
-        let home = format!("/local/domain/{}/", self.domid);
-        if parse_u32(id) != Some(u32::from(self.domid.0)) || !path.starts_with(&home) {
-            self.refuse(format!("its backend directory names domain {id:.16} and frontend {path:.64}"), now, out);
-            return Found::Incomplete;
-        }
-        self.frontend = Some(path.to_owned());
-        Found::New
     }
 
     fn removed(&mut self, out: &mut Vec<DeviceAction>) {
         self.disconnect("the device was removed", out);
-        if self.phase != Phase::New || self.domain_gone {
+        if self.half.removed() || self.phase != Phase::New {
             out.push(DeviceAction::Removed);
         }
         self.phase = Phase::New;
-        self.frontend = None;
         self.frontend_state = None;
         self.looked = false;
-        // Whatever comes back under this path is another device, perhaps of another domain of the same number.
-        self.domain_gone = false;
     }
 
     fn step(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
@@ -451,7 +370,7 @@ impl Device {
 
     fn prepare(&mut self, out: &mut Vec<DeviceAction>) {
         self.phase = Phase::InitWait;
-        self.last_refusal = None;
+        self.half.forgive();
         self.retry = None;
         self.wait = RETRY;
         out.push(DeviceAction::WriteState(XenbusState::InitWait));
@@ -473,14 +392,11 @@ impl Device {
     fn refuse(&mut self, reason: String, now: Time, out: &mut Vec<DeviceAction>) {
         self.retry = Some(now.saturating_add(self.wait));
         self.wait = self.wait.saturating_mul(2).min(LONGEST_RETRY);
-        if self.last_refusal.as_deref() != Some(reason.as_str()) {
-            out.push(DeviceAction::Refused(reason.clone()));
-            self.last_refusal = Some(reason);
-        }
+        out.extend(self.half.refuse(reason));
     }
 
     fn read_claims(&self, snapshot: &Snapshot) -> Result<Setup, String> {
-        let frontend = self.frontend.as_deref().unwrap_or_default();
+        let frontend = self.half.frontend();
         let number = |key: &str| match snapshot.value(&format!("{frontend}/{key}")).map(parse_u32) {
             Some(Some(number)) if number != 0 => Ok(number),
             Some(_) => Err(format!("{key} is not a number above 0")),
@@ -493,10 +409,4 @@ impl Device {
             capabilities: self.features.capabilities(requests, self.limits.contacts),
         })
     }
-}
-
-enum Found {
-    Known,
-    New,
-    Incomplete,
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::backend::input::{Axis, Fraction, InputDevice, InputEvent, InputKind, Lamps, TouchEvent};
 use crate::control::{GuestSelector, InputAction, TouchPhase};
+use crate::guest::link::Link;
 use crate::guest::{Context, DeviceKey};
 use crate::input::{Command, Device, GuestEvent, Keymap, Outcome, Owner, PointerKind, Seat, Target, World};
 use crate::kbdif::{Capabilities, Contact, ContactEvent, Input};
@@ -42,11 +43,14 @@ impl Desk {
         Self { seat, keymap, owners: BTreeMap::new(), last_owner: 0, lamps, pending: Vec::new() }
     }
 
-    /// A device that connects anew is another owner.
-    fn owner(&mut self, key: DeviceKey) -> Owner {
+    /// A device that was not connected before is another owner.
+    fn owner(&mut self, key: DeviceKey, before: &BTreeMap<DeviceKey, Owner>) -> Owner {
+        let last = &mut self.last_owner;
         *self.owners.entry(key).or_insert_with(|| {
-            self.last_owner = self.last_owner.wrapping_add(1);
-            Owner(self.last_owner)
+            before.get(&key).copied().unwrap_or_else(|| {
+                *last = last.wrapping_add(1);
+                Owner(*last)
+            })
         })
     }
 }
@@ -73,14 +77,11 @@ impl State {
 
     fn targets(&mut self) -> Vec<Target> {
         let mut targets = Vec::new();
+        let before = std::mem::take(&mut self.desk.owners);
         for (key, entry) in self.registry.devices_by_key() {
-            let capabilities = |window| self.registry.capabilities(window);
-            let windows: Vec<WindowId> = entry.link().map(|link| link.windows().collect()).unwrap_or_default();
-            if !windows.iter().any(|window| capabilities(*window).is_some()) {
-                self.desk.owners.remove(&key);
-            }
-            for window in windows {
-                let device = capabilities(window).map(|capabilities| device(self.desk.owner(key), capabilities));
+            for window in entry.link().into_iter().flat_map(Link::windows) {
+                let capabilities = self.registry.capabilities(window);
+                let device = capabilities.map(|capabilities| device(self.desk.owner(key, &before), capabilities));
                 targets.push(Target { window, policy: entry.policy().routing, device });
             }
         }

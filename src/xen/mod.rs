@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Access to the hypervisor, as the traits that our code calls, and the shared-memory protocols that are
-//! common to all PV devices. The system calls behind the traits live in [`sys`]; the simulator implements
-//! the same traits.
+//! Access to the hypervisor, as the traits that our code calls, and what is common to all PV devices: our
+//! half's place in xenstore, and the shared-memory protocols. The system calls behind the traits live in
+//! [`sys`]; the simulator implements the same traits.
 
 use std::fmt;
 
+pub mod device;
 pub mod event_page;
 pub mod evtchn;
 #[cfg(any(test, feature = "sim"))]

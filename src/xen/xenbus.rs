@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The states of the two ends of a PV device (Xen's `io/xenbus.h`), and the values that stand in xenstore.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// State of one end of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +88,18 @@ pub fn parse_u32(value: &str) -> Option<u32> {
     value.parse().ok()
 }
 
+/// At most 32 characters of a guest's string, with all but plain ones escaped, for the log.
+#[must_use]
+pub fn quoted(value: &str) -> String {
+    let mut text = String::from("\"");
+    for character in value.chars().take(32) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{}", character.escape_default());
+    }
+    text.push_str(if value.chars().nth(32).is_some() { "...\"" } else { "\"" });
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +113,13 @@ mod tests {
         for bad in ["9", "-1", "foo", "", "04", "4 ", "4\n", "44"] {
             assert_eq!(XenbusState::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_guests_text_is_quoted_plainly_and_shortened() {
+        assert_eq!(quoted("a\n\u{1b}[2J\"é"), r#""a\n\u{1b}[2J\"\u{e9}""#);
+        assert_eq!(quoted(&"x".repeat(32)), format!("\"{}\"", "x".repeat(32)));
+        assert_eq!(quoted(&"x".repeat(33)), format!("\"{}...\"", "x".repeat(32)));
     }
 
     #[test]

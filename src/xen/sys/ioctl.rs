@@ -3,6 +3,7 @@
 //!
 //! Requests that carry as many references as the caller likes are built in a vector of words.
 
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -49,23 +50,10 @@ pub(super) struct HelperInfo {
     pub(super) pages_waiting: u32,
 }
 
-/// `struct xen_zcopy_exp_from_refs`.
+/// `struct xen_zcopy_exp_from_refs` and `struct xen_zcopy_alloc`, which are laid out alike.
 #[repr(C)]
 #[derive(Debug, Default)]
-struct ExpFromRefs {
-    domid: u32,
-    flags: u32,
-    count: u32,
-    fd: i32,
-    refs: u64,
-    handle: u64,
-    reserved: u64,
-}
-
-/// `struct xen_zcopy_alloc`.
-#[repr(C)]
-#[derive(Debug, Default)]
-struct Alloc {
+struct NewDmabuf {
     domid: u32,
     flags: u32,
     count: u32,
@@ -144,7 +132,6 @@ pub(super) enum ImportError {
 }
 
 // The layouts are part of the kernel's interface.
-const _: () = assert!(size_of::<Alloc>() == 40);
 const _: () = assert!(size_of::<ImpToRefs>() == 40);
 const _: () = assert!(size_of::<EndAccess>() == 16);
 const _: () = assert!(size_of::<DomainAccount>() == 32);
@@ -153,7 +140,7 @@ const _: () = assert!(size_of::<BindInterdomain>() == 8);
 const _: () = assert!(size_of::<UnmapGrantRef>() == 16);
 const _: () = assert!(size_of::<WaitReleased>() == 8);
 const _: () = assert!(size_of::<HelperInfo>() == 32);
-const _: () = assert!(size_of::<ExpFromRefs>() == 40);
+const _: () = assert!(size_of::<NewDmabuf>() == 40);
 
 /// The size of `struct ioctl_gntdev_map_grant_ref` as declared, with one reference.
 const MAP_SIZE: usize = 24;
@@ -165,8 +152,8 @@ mod raw {
     use nix::sys::ioctl::NONE;
 
     use super::{
-        Alloc, BindInterdomain, DMABUF_SIZE, DomainAccount, EndAccess, ExpFromRefs, HeapAllocation, HelperInfo,
-        ImpToRefs, MAP_SIZE, UnmapGrantRef, WaitReleased,
+        BindInterdomain, DMABUF_SIZE, DomainAccount, EndAccess, HeapAllocation, HelperInfo, ImpToRefs, MAP_SIZE,
+        NewDmabuf, UnmapGrantRef, WaitReleased,
     };
 
     nix::ioctl_write_ptr_bad!(evtchn_bind, nix::ioc!(NONE, b'E', 1, size_of::<BindInterdomain>()), BindInterdomain);
@@ -177,8 +164,8 @@ mod raw {
     nix::ioctl_readwrite_bad!(gntdev_dmabuf, nix::ioc!(NONE, b'G', 9, DMABUF_SIZE), u32);
     nix::ioctl_write_ptr_bad!(gntdev_wait, nix::ioc!(NONE, b'G', 10, size_of::<WaitReleased>()), WaitReleased);
     nix::ioctl_read!(zcopy_info, b'Z', 0, HelperInfo);
-    nix::ioctl_readwrite!(zcopy_export, b'Z', 1, ExpFromRefs);
-    nix::ioctl_readwrite!(zcopy_alloc, b'Z', 3, Alloc);
+    nix::ioctl_readwrite!(zcopy_export, b'Z', 1, NewDmabuf);
+    nix::ioctl_readwrite!(zcopy_alloc, b'Z', 3, NewDmabuf);
     nix::ioctl_readwrite!(zcopy_import, b'Z', 4, ImpToRefs);
     nix::ioctl_write_ptr!(zcopy_end_access, b'Z', 5, EndAccess);
     nix::ioctl_readwrite!(zcopy_domain, b'Z', 6, DomainAccount);
@@ -260,17 +247,8 @@ pub(super) fn zcopy_info(device: impl AsFd) -> io::Result<HelperInfo> {
 
 /// Makes a dma-buf of grants; gives the helper's handle too.
 pub(super) fn zcopy_export(device: impl AsFd, domid: DomId, refs: &[u32]) -> io::Result<(OwnedFd, u64)> {
-    let count = u32::try_from(refs.len()).map_err(io::Error::other)?;
-    let address = u64::try_from(refs.as_ptr().addr()).map_err(io::Error::other)?;
-    let mut export = ExpFromRefs { domid: domid.0.into(), count, fd: -1, refs: address, ..ExpFromRefs::default() };
-    // SAFETY: the kernel reads and writes the structure and reads `count` words at `refs`; both live until the
-    // call returns.
-    unsafe { raw::zcopy_export(device.as_fd().as_raw_fd(), &raw mut export) }?;
-    if export.fd < 0 {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
-    Ok((unsafe { OwnedFd::from_raw_fd(export.fd) }, export.handle))
+    // SAFETY: the kernel reads `refs`.
+    unsafe { new_dmabuf(device, domid, 0, refs.as_ptr(), refs.len(), raw::zcopy_export) }
 }
 
 /// `XEN_ZCOPY_ALLOC_CONTIGUOUS`.
@@ -283,20 +261,36 @@ pub(super) fn zcopy_alloc(
     pages: usize,
     contiguous: bool,
 ) -> io::Result<(OwnedFd, Granted)> {
-    let count = u32::try_from(pages).map_err(io::Error::other)?;
-    let mut refs = vec![0_u32; pages];
-    let address = u64::try_from(refs.as_mut_ptr().addr()).map_err(io::Error::other)?;
     let flags = if contiguous { CONTIGUOUS } else { 0 };
-    let mut alloc = Alloc { domid: domid.0.into(), flags, count, fd: -1, refs: address, ..Alloc::default() };
-    // SAFETY: the kernel reads and writes the structure and writes `count` words at `refs`; both live until the
-    // call returns, and nobody looks at them meanwhile.
-    unsafe { raw::zcopy_alloc(device.as_fd().as_raw_fd(), &raw mut alloc) }?;
-    if alloc.fd < 0 {
+    let mut refs = vec![0_u32; pages];
+    // SAFETY: the kernel writes `refs`, and nobody looks at them meanwhile.
+    let (dmabuf, handle) = unsafe { new_dmabuf(device, domid, flags, refs.as_mut_ptr(), pages, raw::zcopy_alloc) }?;
+    Ok((dmabuf, Granted { handle, refs }))
+}
+
+/// Asks for a new dma-buf; gives the helper's handle too.
+///
+/// # Safety
+/// `ask` is one of the ioctls that take a [`NewDmabuf`], and `refs` has `count` words that it may read or write.
+unsafe fn new_dmabuf(
+    device: impl AsFd,
+    domid: DomId,
+    flags: u32,
+    refs: *const u32,
+    count: usize,
+    ask: unsafe fn(c_int, *mut NewDmabuf) -> nix::Result<c_int>,
+) -> io::Result<(OwnedFd, u64)> {
+    let count = u32::try_from(count).map_err(io::Error::other)?;
+    let refs = u64::try_from(refs.addr()).map_err(io::Error::other)?;
+    let mut made = NewDmabuf { domid: domid.0.into(), flags, count, fd: -1, refs, ..NewDmabuf::default() };
+    // SAFETY: the kernel reads and writes the structure, which lives until the call returns; the caller answers for
+    // the references.
+    unsafe { ask(device.as_fd().as_raw_fd(), &raw mut made) }?;
+    if made.fd < 0 {
         return Err(io::ErrorKind::InvalidData.into());
     }
     // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
-    let dmabuf = unsafe { OwnedFd::from_raw_fd(alloc.fd) };
-    Ok((dmabuf, Granted { handle: alloc.handle, refs }))
+    Ok((unsafe { OwnedFd::from_raw_fd(made.fd) }, made.handle))
 }
 
 /// Grants the pages of a dma-buf.
@@ -312,7 +306,7 @@ pub(super) fn zcopy_import(
     let address = u64::try_from(refs.as_mut_ptr().addr()).map_err(number)?;
     let fd = dmabuf.as_raw_fd();
     let mut import = ImpToRefs { domid: domid.0.into(), count, fd, refs: address, ..ImpToRefs::default() };
-    // SAFETY: as in zcopy_alloc.
+    // SAFETY: as in new_dmabuf; the kernel writes `refs`.
     match unsafe { raw::zcopy_import(device.as_fd().as_raw_fd(), &raw mut import) } {
         Ok(_) => Ok(Granted { handle: import.handle, refs }),
         Err(nix::errno::Errno::EOPNOTSUPP) if import.reason != 0 => {

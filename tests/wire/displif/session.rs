@@ -1,26 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a well-behaved guest may rely on: the rules of displif, one by one.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-
-mod displif_common;
-
 use std::time::Duration;
 
-use displif_common::{DATA, Fixture, RG16, XR24};
 use grantway::displif::limits::Limits;
 use grantway::displif::session::Progress;
 use grantway::displif::wire::{Operation, SetConfig, Version};
 use grantway::displif::{Action, BufferSerial, Configuration, FramebufferLayout, FramebufferSerial};
 use grantway::xen::GrantRef;
+
+use super::common::{DATA, Fixture, RG16, XR24};
 
 const ETIMEDOUT: i32 = -110;
 

@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Every EDID that we make, judged by `edid-decode` (Debian's package of that name).
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 

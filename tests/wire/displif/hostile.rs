@@ -2,27 +2,16 @@
 //! Bad guests against a session: each request is answered with an error or ends in the device being closed, and
 //! nothing grows.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-
-mod displif_common;
-
 use std::time::Duration;
 
-use displif_common::{DATA, Fixture, NV12, RG16, XR24};
 use grantway::displif::limits::Limits;
 use grantway::displif::session::Progress;
 use grantway::displif::wire::{AttachFramebuffer, CreateBuffer, Operation, SetConfig, Version};
 use grantway::displif::{Action, Allocation, BufferSerial, Usage};
 use grantway::xen::ring::REQ_PROD;
 use grantway::xen::{GrantRef, PAGE_SIZE, event_page};
+
+use super::common::{DATA, Fixture, NV12, RG16, XR24};
 
 const ENOENT: i32 = -2;
 const ENOMEM: i32 = -12;
@@ -94,7 +83,7 @@ fn one_page_for_both_rings_harms_only_itself() {
         ConnectorPages { unique_id: String::new(), width: 8, height: 8, requests: page.share(), events: page.share() };
     let mut session =
         Session::new("guest".into(), Limits::default(), Version::V2, vec![connector], Duration::ZERO).unwrap();
-    let mut host = displif_common::FakeHost::default();
+    let mut host = super::common::FakeHost::default();
     for n in 0..100 {
         ring.push(&Operation::Flip(n).encode(0)).unwrap();
         let _ = session.service(0, &mut host, Duration::from_secs(n));

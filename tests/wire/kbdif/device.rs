@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The handshake of an input device, as Linux's frontend, libxl and dying domains lead it.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-
 use std::time::Duration;
 
 use grantway::kbdif::device::{CLOSING_PATIENCE, Device, DeviceAction, LONGEST_RETRY, RETRY, Setup};
@@ -88,7 +78,7 @@ impl Fixture {
 
     fn carry_out(&mut self, actions: Vec<DeviceAction>) {
         for action in actions {
-            if let Some(Change::Write(path, value)) = self.device.change(&action) {
+            if let Some(Change::Write(path, value)) = self.device.half().change(&action) {
                 self.store.values.insert(path, value);
             }
             match &action {
@@ -100,7 +90,10 @@ impl Fixture {
                 }
                 DeviceAction::Disconnect(_) => self.connected = None,
                 DeviceAction::ReadAgain => self.look(),
-                DeviceAction::WriteState(_) | DeviceAction::Refused(_) | DeviceAction::Removed => {}
+                DeviceAction::Write(..)
+                | DeviceAction::WriteState(_)
+                | DeviceAction::Refused(_)
+                | DeviceAction::Removed => {}
             }
             self.log.push(action);
         }
@@ -311,4 +304,25 @@ fn states_that_there_are_not_end_the_connection_and_no_more() {
         it.set_front(XenbusState::Initialised);
         assert!(it.connected.is_some(), "{state}");
     }
+}
+
+#[test]
+fn what_a_guest_asks_for_in_vain_is_known() {
+    let mut it = Fixture::published();
+    for (key, value) in [("feature-abs-pointer", "1"), ("width", "640"), ("height", "480")] {
+        it.back(key, value);
+    }
+    for (key, value) in [("request-abs-pointer", "1"), ("request-raw-pointer", "1"), ("request-multi-touch", "-1")] {
+        it.front(key, value);
+    }
+    it.look();
+    let capabilities = it.connected.unwrap().capabilities;
+    assert_eq!((capabilities.absolute, capabilities.raw_pointer), (Some((640, 480)), false));
+    assert_eq!(it.device.impossible(), ["request-raw-pointer", "request-multi-touch"]);
+    for key in ["request-raw-pointer", "request-multi-touch"] {
+        it.front(key, "0");
+    }
+    it.look();
+    assert!(it.device.impossible().is_empty());
+    assert!(it.connected.is_some());
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A session with a frontend at its other end and a host of plain maps, for the displif tests.
 
-#![allow(dead_code, reason = "each test uses its part")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

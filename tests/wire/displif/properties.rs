@@ -2,22 +2,9 @@
 //! Random guests on random hosts: whatever they do, each request gets one response, each flip answered 0 gets
 //! one event after its response, ids are consecutive, and no destroy is answered 0 before its pages are free.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-
-mod displif_common;
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use displif_common::{Fixture, RG16, XR24};
 use grantway::displif::limits::Limits;
 use grantway::displif::wire::{
     AttachFramebuffer, CreateBuffer, OP_DBUF_DESTROY, OP_PG_FLIP, Operation, Packet, Request, SetConfig, Version,
@@ -25,6 +12,8 @@ use grantway::displif::wire::{
 use grantway::displif::{Action, BufferSerial, FlipSerial, FramebufferSerial};
 use grantway::xen::GrantRef;
 use proptest::prelude::*;
+
+use super::common::{Fixture, RG16, XR24};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -213,7 +202,7 @@ impl Observer {
             Op::Revoke(revoke) => {
                 self.it.host.revoked.clear();
                 if *revoke {
-                    self.it.host.revoked.insert(GrantRef(displif_common::DATA));
+                    self.it.host.revoked.insert(GrantRef(super::common::DATA));
                 }
             }
             Op::Wait { ms } => self.it.advance(Duration::from_millis(*ms)),

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A session with a frontend at its other end, for the kbdif tests.
 
-#![allow(dead_code, reason = "each test uses its part")]
-
 use std::time::Duration;
 
 use grantway::kbdif::limits::Limits;

@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Our layouts against Xen's own headers, which a C program of the compiler that links Rust measures.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;

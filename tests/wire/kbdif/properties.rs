@@ -2,19 +2,6 @@
 //! For any sequence of input, focus changes, full pages, garbage, deaths and new connections: what each guest sees
 //! ends with nothing pressed that the user does not hold, nothing crashes it, and what waits is bounded.
 
-#![allow(
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test may fail"
-)]
-#![cfg(feature = "sim")]
-
-mod kbdif_common;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -22,13 +9,17 @@ use grantway::kbdif::limits::Limits;
 use grantway::kbdif::session::Session;
 use grantway::kbdif::{Capabilities, ContactEvent, Input};
 use grantway::xen::event_page::IN_CONS;
-use kbdif_common::{BTN_LEFT, FULL, Fixture, RELATIVE, key, touch};
 use proptest::prelude::*;
+
+use super::common::{BTN_LEFT, FULL, Fixture, RELATIVE, key, touch};
 
 /// What happens. Guests are 0 and 1.
 #[derive(Clone, Debug)]
 enum Op {
     Key(u32, bool),
+    /// Pressed and released, so many times.
+    Taps(u32, usize),
+    Dabs(u32, usize),
     Finger(u32, u8, i32),
     Sync,
     Move(i32, i32),
@@ -51,6 +42,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => (proptest::sample::select(&KEYS[..]), any::<bool>()).prop_map(|(code, down)| Op::Key(code, down)),
         1 => (any::<u32>(), any::<bool>()).prop_map(|(code, down)| Op::Key(code, down)),
+        3 => (proptest::sample::select(&KEYS[..]), 1..40_usize).prop_map(|(code, times)| Op::Taps(code, times)),
+        1 => (0..6_u32, 1..20_usize).prop_map(|(finger, times)| Op::Dabs(finger, times)),
         8 => (0..6_u32, 0..5_u8, any::<i32>()).prop_map(|(finger, what, at)| Op::Finger(finger, what, at)),
         4 => Just(Op::Sync),
         6 => (any::<i32>(), any::<i32>()).prop_map(|(x, y)| Op::Move(x, y)),
@@ -153,6 +146,13 @@ impl World {
         match *op {
             Op::Key(code, down) => self.press(code, down),
             Op::Finger(finger, what, at) => self.finger(finger, what, at),
+            Op::Taps(code, times) => (0..2 * times).for_each(|half| self.press(code, half % 2 == 0)),
+            Op::Dabs(finger, times) => {
+                for half in 0..2 * times {
+                    self.finger(finger, if half % 2 == 0 { 0 } else { 4 }, 7);
+                    self.give(Input::TouchSync);
+                }
+            }
             Op::Sync => self.give(Input::TouchSync),
             Op::Move(x, y) => {
                 self.give(Input::Position { x, y });
