@@ -16,12 +16,13 @@ AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo env HOME="$$HOME" PATH="$$
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help build demo test check lint xen-test xen-lab sim-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
+.PHONY: help build demo test check lint xen-test xen-soak xen-lab sim-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
 
 help:
 	@echo 'make demo        build, and show two simulated guests (a picture, and the status table)'
 	@echo 'make test        everything that runs without Xen: unit, protocol and simulator tests, lints'
 	@echo 'make xen-test    every scenario on real Xen, in emulation (first run: downloads Debian and builds a Dom0)'
+	@echo 'make xen-soak    in full length, hours: the scenarios that make xen-test shortens'
 	@echo 'make xen-lab SCENARIO=FOLDER   one scenario, from anywhere; with KERNEL=6.12 on that kernel'
 	@echo 'make sim-lab SCENARIO=FOLDER   the same scenario on the simulator, in seconds'
 	@echo 'make xen-shell   a prompt in Dom0 with the compositor running'
@@ -72,25 +73,27 @@ lint:
 		printf '\033[1m==>\033[0m lints\n'; $(CARGO) clippy $(FEATURES) --all-targets -- -D warnings; \
 	else echo 'cargo clippy is not installed: lints are not checked'; fi
 
-# What the lab runs: the program, the runner, and the guests' program.
+# What the lab runs: the program, the runner, and the guests' program, as make test has compiled them.
 lab-build: setup-lab
-	$(call step,building the program and the lab (release))
-	@$(CARGO) build --release $(FEATURES) --bins --examples
+	$(call step,building the program and the lab)
+	@$(CARGO) build $(FEATURES) --bins --examples
 
 # The results belong to the user also where the lab ran by sudo.
-lab = $(AS_ROOT) env LAB_KERNEL="$(KERNEL)" target/release/examples/xen-lab --out $(OUT) $(1); code=$$?; \
+lab = $(AS_ROOT) env LAB_KERNEL="$(KERNEL)" target/debug/examples/xen-lab --out $(OUT) $(1); code=$$?; \
 	$(if $(AS_ROOT),sudo chown -R "$$(id -u):$$(id -g)" $(OUT);) exit $$code
 
 .PHONY: lab-build
 xen-test: lab-build
 	@$(call lab,)
 
+xen-soak: lab-build
+	@$(call lab,--soak $(SCENARIO))
+
 xen-lab: lab-build
 	@if [ -z "$(SCENARIO)" ]; then \
 		echo 'usage: make xen-lab SCENARIO=FOLDER; the repository has:'; ls -d tests/lab/scenarios/*/; exit 2; fi
 	@$(call lab,$(SCENARIO))
 
-# As in make test, which has compiled it already.
 sim-lab: setup-build
 	@if [ -z "$(SCENARIO)" ]; then \
 		echo 'usage: make sim-lab SCENARIO=FOLDER; the repository has:'; ls -d tests/lab/scenarios/*/; exit 2; fi

@@ -43,7 +43,7 @@ fn probe() -> Vec<Probe> {
 fn weigh(probe: sys::Probe) -> Probe {
     match (probe.state, probe.name) {
         (sys::ProbeState::Ok, name) => Probe::good(name, probe.detail),
-        (_, name @ ("kernel helper" | sys::PROVIDER_PROBE | sys::ALLOCATION_PROBE)) => {
+        (_, name @ ("kernel helper" | sys::PROVIDER_PROBE | sys::ALLOCATION_PROBE | sys::GIVEN_PROBE)) => {
             Probe::warning(name, probe.detail, probe.advice)
         }
         (_, name) => Probe::bad(name, probe.detail, probe.advice),

@@ -363,7 +363,12 @@ fn our_memory_that_makes_no_sense() {
 
 #[test]
 fn our_memory_is_limited_for_the_guest_and_not_for_a_connection() {
-    let limits = || Limits { allocated_bytes: 4 << 20, request_burst: 100_000, ..Limits::default() };
+    let limits = || Limits {
+        allocated_bytes: 4 << 20,
+        request_burst: 1_000_000,
+        refusals_per_second: 1_000_000,
+        ..Limits::default()
+    };
     let mut it = allocating(limits());
     let statuses: Vec<_> = (1..=10_000).map(|cookie| it.create_ours(cookie, 512, 512)).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 0).count(), 4);
@@ -499,7 +504,13 @@ fn a_thousand_bad_requests_close_the_device() {
     let fatal = loop {
         it.push(0, &Operation::Flip(0x77));
         bad += 1;
-        match it.service(0) {
+        let served = loop {
+            match it.service(0) {
+                Ok(Progress::Stalled) => it.advance(Duration::from_millis(1)),
+                served => break served,
+            }
+        };
+        match served {
             Ok(_) => assert_eq!(it.pop(0).map(|response| response.status), Some(ENOENT)),
             Err(fatal) => break fatal,
         }
@@ -564,4 +575,118 @@ fn a_session_is_not_begun_over_nonsense() {
     assert!(begin(vec![connector(8, 8, 0)]).is_err());
     assert!(begin(vec![connector(8, 8, 1)]).is_ok());
     assert_eq!(PAGE_SIZE, 4096);
+}
+
+/// A buffer that its guest may not have, since it has too many.
+fn one_too_many(it: &mut Fixture) -> Operation {
+    it.host.elsewhere.buffers = 1000;
+    Operation::CreateBuffer(it.creation(7, 32, 32, 32, 4096))
+}
+
+/// Asks, whenever its ring has room, for what is refused.
+fn greed(greedy: &mut Fixture) -> usize {
+    let refused = one_too_many(greedy);
+    while greedy.rings[0].free() > 0 {
+        greedy.push(0, &refused);
+    }
+    while let Some(connector) = greedy.session.ready(greedy.now) {
+        greedy.service(connector).unwrap();
+    }
+    std::iter::from_fn(|| greedy.pop(0)).inspect(|response| assert!(response.status < 0)).count()
+}
+
+#[test]
+fn requests_that_are_refused_again_and_again_take_few_turns_of_the_others() {
+    let (mut good, mut greedy) = (Fixture::showing(), Fixture::plain());
+    greed(&mut greedy);
+    greedy.service(0).unwrap();
+    let mut most = 0;
+    for frame in 0..600 {
+        good.push(0, &Operation::Flip(0x10 + frame % 2));
+        good.service(0).unwrap();
+        assert_eq!(good.pop(0).map(|response| response.status), Some(0));
+        let (_, flip) = good.take_flips()[0];
+        let mut served = 0;
+        for _ in 0..17 {
+            good.advance(Duration::from_millis(1));
+            greedy.advance(Duration::from_millis(1));
+            served += greed(&mut greedy);
+        }
+        good.presented(0, flip);
+        assert!(good.event(0).is_some());
+        // The first of them are borne, and then the delay has to grow.
+        if frame >= 10 {
+            most = most.max(served);
+        }
+    }
+    assert!((1..=3).contains(&most), "{most} refused requests served between two flips of another guest");
+    assert_eq!(good.session.status().held_back, 0);
+    assert!(greedy.session.status().held_back > 500);
+}
+
+#[test]
+fn a_ring_that_is_held_back_holds_no_other_back() {
+    let mut it = Fixture::showing();
+    assert_eq!(it.configure(1, 0x10, 640, 480), 0);
+    let refused = one_too_many(&mut it);
+    // More than are borne, in one go.
+    for _ in 0..30 {
+        it.push(0, &refused);
+    }
+    assert_eq!(it.service(0), Ok(Progress::Stalled));
+    let answered = std::iter::from_fn(|| it.pop(0)).count();
+    assert_eq!(answered, 21, "the 20 that are borne, and one more");
+    let until = it.now + Duration::from_millis(1);
+    assert_eq!((it.session.deadline(), it.session.ready(it.now)), (Some(until), None));
+    // The other ring is served, and what is due on the first one comes.
+    assert_eq!(it.ask(1, &Operation::Flip(0x11)), Some(0));
+    let flips = it.take_flips();
+    it.presented(1, flips[0].1);
+    assert!(it.event(1).is_some());
+    // Served in its time, even when its guest notifies again and again.
+    assert_eq!(it.service(0), Ok(Progress::Stalled));
+    assert_eq!(it.pop(0), None);
+    it.advance(Duration::from_millis(1));
+    assert_eq!(it.session.ready(it.now), Some(0));
+    it.service(0).unwrap();
+    assert_eq!(std::iter::from_fn(|| it.pop(0)).count(), 1);
+    // A second without refusals, and it is as if nothing had been.
+    for _ in 0..200 {
+        it.advance(Duration::from_millis(20));
+        while it.session.ready(it.now).is_some() {
+            it.service(0).unwrap();
+        }
+    }
+    while it.pop(0).is_some() {}
+    for _ in 0..20 {
+        assert_eq!(it.ask(0, &refused), Some(ENOSPC));
+    }
+    assert_eq!(it.session.ready(it.now), None);
+    assert_eq!(it.ask(0, &Operation::Flip(0x11)), Some(0));
+}
+
+#[test]
+fn one_buffer_of_our_memory_is_made_within_a_frame() {
+    let mut it = allocating(Limits { allocated_bytes: 256 << 20, ..Limits::default() });
+    assert_eq!(it.create_ours(1, 4096, 2160), ENOMEM);
+    let why = it.session.status().last_refusal.unwrap();
+    assert!(why.ends_with("35389440 bytes of our memory are more than the 33554432 that one buffer may have"), "{why}");
+    assert_eq!(it.create_ours(1, 3840, 2160), 0);
+    assert_eq!(it.create(2, 4096, 2160, 32), 0, "the guest's own may be larger");
+}
+
+#[test]
+fn a_guest_that_makes_buffers_without_end_is_charged_for_their_pages() {
+    let mut it = allocating(Limits::default());
+    let (start, mut made) = (it.now, 0);
+    while it.now < start + Duration::from_secs(10) {
+        assert_eq!(it.create_ours(1, 3840, 2160), 0);
+        made += 1;
+        assert_eq!(it.ask(0, &Operation::DestroyBuffer(1)), None);
+        let serial = *it.host.allocated.keys().next().unwrap();
+        it.freed(serial);
+        assert_eq!(it.pop(0).map(|response| response.status), Some(0));
+        it.take_actions();
+    }
+    assert!((70..=85).contains(&made), "{made} buffers of 4K in 10 s");
 }

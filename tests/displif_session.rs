@@ -408,7 +408,7 @@ fn too_many_requests_wait_in_the_ring() {
             it.push(0, &request);
         }
         for _ in 0..8 {
-            if it.session.ready(it.now).is_none() && it.service(0) == Ok(Progress::Drained) {
+            if it.session.ready(it.now).is_none() && it.service(0) == Ok(Progress::Stalled) {
                 break;
             }
             it.service(0).unwrap();

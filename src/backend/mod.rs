@@ -151,6 +151,13 @@ pub trait Presentation {
     /// [`ImportRefused`], when no display has memory to give.
     fn allocate(&mut self, bytes: usize) -> Result<OwnedFd, ImportRefused>;
 
+    /// Whether a display can scan out memory as it lies; most displays without an IOMMU want it in one piece. The
+    /// dma-buf must be one that was not imported yet.
+    ///
+    /// # Errors
+    /// [`ImportRefused`], when there are displays and none of them can.
+    fn scans_out(&self, dmabuf: BorrowedFd<'_>) -> Result<(), ImportRefused>;
+
     /// Lets go of a buffer: it is in no later frame. [`Event::BufferReleased`] follows within two frames,
     /// also when nothing is drawn any more, and at once when paused.
     fn evict(&mut self, buffer: BufferId);

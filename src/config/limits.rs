@@ -59,10 +59,14 @@ limits! {
     mapped_grants = 65536, 16..=4194304;
     /// Of these, buffers in our memory (`be-alloc`), in MiB.
     allocated_mib = 64, 1..=4096;
+    /// Largest buffer in our memory, in MiB.
+    allocated_buffer_mib = 32, 1..=1024;
     /// Flips a second, for each connector; a faster guest gets its events later, never an error.
     flips_per_second = 240, 1..=1000;
     /// Other requests a second; a faster guest waits.
     requests_per_second = 1000, 10..=100000;
+    /// Refused requests a second that have no consequences; with more the guest is served later.
+    refusals_per_second = 20, 1..=100000;
     /// Bad requests until a warning is logged.
     bad_requests_warn = 10, 1..=1000000;
     /// Bad requests until the guest's device is closed.

@@ -49,6 +49,9 @@ pub struct DepartedStatus {
     pub domid: u16,
     /// Pages that wait for it.
     pub pages_waiting: u32,
+    /// The same, of a compositor before this one.
+    #[serde(default)]
+    pub pages_left_behind: u32,
 }
 
 /// One output.
@@ -95,8 +98,14 @@ pub struct GuestStatus {
     /// Pages of our memory that wait for the guest to unmap them.
     #[serde(default)]
     pub pages_waiting: u32,
+    /// The same, of a compositor before this one.
+    #[serde(default)]
+    pub pages_left_behind: u32,
     /// Requests that were answered with an error.
     pub requests_refused: u64,
+    /// How often its requests had to wait, because too many before them were refused.
+    #[serde(default)]
+    pub times_held_back: u64,
     /// Why the last of them was refused.
     pub last_refusal: Option<String>,
     /// The domain's input devices; told with its first display.

@@ -38,12 +38,17 @@ pub fn render(status: &Status) -> String {
 fn departed(departed: &[DepartedStatus]) -> String {
     let mut text = String::new();
     for domain in departed {
-        line(
-            &mut text,
-            &format!("dom {}, gone: {} pages of our memory wait for it", domain.domid, domain.pages_waiting),
-        );
+        let DepartedStatus { domid, pages_waiting, pages_left_behind } = domain;
+        let pages = pages_waiting.saturating_add(*pages_left_behind);
+        let theirs = before_us(*pages_left_behind);
+        line(&mut text, &format!("dom {domid}, gone: {pages} pages of our memory wait for it{theirs}"));
     }
     if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// How many of a domain's pages an earlier compositor gave it.
+fn before_us(pages: u32) -> String {
+    if pages == 0 { String::new() } else { format!(", {pages} of them from a compositor before this one") }
 }
 
 /// Who has the focus, in a line of its own.
@@ -194,16 +199,20 @@ fn notes(guests: &[GuestStatus]) -> String {
                 line(&mut text, &format!("{name}: input {device}: {}", printable(complaint)));
             }
         }
-        if guest.mib_allocated > 0.0 {
-            let waiting = match guest.pages_waiting {
+        if guest.mib_allocated > 0.0 || guest.pages_left_behind > 0 {
+            let waiting = match guest.pages_waiting.saturating_add(guest.pages_left_behind) {
                 0 => String::new(),
-                pages => format!("; {pages} pages wait for it to let go"),
+                pages => format!("; {pages} pages wait for it to let go{}", before_us(guest.pages_left_behind)),
             };
             let name = printable(&guest.name);
             line(&mut text, &format!("{name}: {:.2} MiB in our memory{waiting}", guest.mib_allocated));
         }
         if let Some(refusal) = &guest.last_refusal {
             line(&mut text, &format!("{}: last refused: {}", printable(&guest.name), printable(refusal)));
+        }
+        if guest.times_held_back > 0 {
+            let (name, times) = (printable(&guest.name), guest.times_held_back);
+            line(&mut text, &format!("{name}: slowed down {times} times, since too many requests were refused"));
         }
     }
     if text.is_empty() { text } else { format!("\n{text}") }

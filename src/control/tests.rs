@@ -108,10 +108,18 @@ fn memory_of_ours_and_who_keeps_it_is_told() {
     status.guests[0].mib_allocated = 3.66;
     assert!(render(&status).contains("\nweb: 3.66 MiB in our memory\n"), "{}", render(&status));
     status.guests[0].pages_waiting = 469;
-    status.departed = vec![DepartedStatus { domid: 9, pages_waiting: 12 }];
+    status.departed = vec![DepartedStatus { domid: 9, pages_waiting: 12, pages_left_behind: 0 }];
     let text = render(&status);
     assert!(text.contains("\nweb: 3.66 MiB in our memory; 469 pages wait for it to let go\n"), "{text}");
     assert!(text.ends_with("\ndom 9, gone: 12 pages of our memory wait for it\n"), "{text}");
+    status.guests[0].pages_left_behind = 31;
+    status.departed[0].pages_left_behind = 5;
+    let text = render(&status);
+    assert!(
+        text.contains("; 500 pages wait for it to let go, 31 of them from a compositor before this one\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("gone: 17 pages of our memory wait for it, 5 of them from a compositor before this one\n"));
     status.guests.clear();
     assert!(render(&status).contains("dom 9, gone"));
 }

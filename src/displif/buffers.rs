@@ -206,6 +206,11 @@ impl Buffers {
             let why = format!("{} pages of our memory are destroyed, and the guest still maps them", usage.overdue);
             return Err(Refusal::limit(Errno::Busy, why));
         }
+        let (bytes, most) = (bytes_of(pages), limits.allocated_buffer_bytes);
+        if bytes > most {
+            let why = format!("{bytes} bytes of our memory are more than the {most} that one buffer may have");
+            return Err(Refusal::limit(Errno::NoMemory, why));
+        }
         let bytes = bytes_of(usage.allocated.saturating_add(pages));
         if bytes > limits.allocated_bytes {
             let why = format!("it would make {bytes} bytes of our memory, the limit is {}", limits.allocated_bytes);

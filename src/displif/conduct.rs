@@ -8,6 +8,7 @@ use crate::time::Time;
 use crate::xen::grants::GrantError;
 
 use super::limits::Limits;
+use super::pace::Pace;
 use super::page_directory::{DirectoryError, pages_for};
 use super::rate::Bucket;
 use super::wire::{Errno, Operation, Request};
@@ -76,6 +77,9 @@ pub(super) struct Conduct {
     fatal: u32,
     refused: u64,
     last: Option<String>,
+    pace: Pace,
+    /// Lines that say that the guest is slowed down.
+    pace_log: Bucket,
 }
 
 impl Conduct {
@@ -90,6 +94,8 @@ impl Conduct {
             fatal: limits.bad_requests_fatal,
             refused: 0,
             last: None,
+            pace: Pace::new(limits.refusals_per_second),
+            pace_log: Bucket::new(1, Duration::from_secs(60), 1),
         }
     }
 
@@ -99,6 +105,11 @@ impl Conduct {
 
     pub(super) const fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// How often a ring was held back, because too many requests were refused.
+    pub(super) const fn held_back(&self) -> u64 {
+        self.pace.holds()
     }
 
     /// Why the last request was refused.
@@ -123,19 +134,30 @@ impl Conduct {
     /// Records a refusal of `what`. Returns the last word when it was one too many.
     pub(super) fn refuse(&mut self, what: &str, refusal: &Refusal, now: Time) -> Option<String> {
         self.refused = self.refused.saturating_add(1);
-        let line = format!("{}: {what} refused: {}", self.label, refusal.why);
+        let line = format!("{what} refused: {}", refusal.why);
         if self.may_log(now) {
-            tracing::debug!(errno = refusal.errno.status(), "{line}");
+            tracing::debug!(errno = refusal.errno.status(), "{}: {line}", self.label);
         }
-        self.last = Some(format!("{what} refused: {}", refusal.why));
+        let (label, last) = (&self.label, self.last.insert(line));
         if refusal.blame == Blame::Circumstances {
             return None;
         }
         self.bad = self.bad.saturating_add(1);
         if self.bad == self.warning {
-            tracing::warn!("{line}; {} bad requests so far, the device is closed at {}", self.bad, self.fatal);
+            let (bad, fatal) = (self.bad, self.fatal);
+            tracing::warn!("{label}: {last}; {bad} bad requests so far, the device is closed at {fatal}");
         }
-        (self.bad >= self.fatal).then(|| format!("{line}; closed after {} bad requests", self.bad))
+        (self.bad >= self.fatal).then(|| format!("{label}: {last}; closed after {} bad requests", self.bad))
+    }
+
+    /// When the ring of a request that was just refused is to be served again.
+    pub(super) fn hold_back(&mut self, now: Time) -> Time {
+        let Some(hold) = self.pace.refused(now) else { return now };
+        if hold.begins && self.pace_log.take(now) {
+            let (label, last) = (&self.label, self.last.as_deref().unwrap_or_default());
+            tracing::warn!("{label}: slowed down: too many of its requests are refused; the last: {last}");
+        }
+        hold.until
     }
 }
 
@@ -156,16 +178,21 @@ pub(super) fn describe(index: usize, request: &Request) -> String {
 /// Pages of a buffer that are as much work as one plain request.
 const PAGES_PER_COST: usize = 64;
 
-/// Work for a request, 1 for a plain one: pages are mapped one by one.
-pub(super) fn cost(operation: &Operation) -> usize {
+/// Work for a request, 1 for a plain one and 0 for a flip, which has a limit of its own: pages are mapped, or taken and
+/// zeroed, one by one.
+pub(super) fn cost(operation: &Operation, limits: &Limits) -> u32 {
     match operation {
-        Operation::CreateBuffer(create) => pages_for(create.size).div_euclid(PAGES_PER_COST).saturating_add(1),
+        Operation::CreateBuffer(create) => {
+            // Of a buffer that is too large no page is looked at.
+            let pages = pages_for(create.size.min(limits.buffer_bytes));
+            u32::try_from(pages.div_euclid(PAGES_PER_COST)).unwrap_or(u32::MAX).saturating_add(1)
+        }
         Operation::GetEdid { .. } => 2,
         Operation::DestroyBuffer(_)
         | Operation::AttachFramebuffer(_)
         | Operation::DetachFramebuffer(_)
         | Operation::SetConfig(_)
-        | Operation::Flip(_)
         | Operation::Unknown => 1,
+        Operation::Flip(_) => 0,
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Connector {
     pub(super) shown: Option<FramebufferSerial>,
     /// Requests may wait in the ring that were not taken though there was budget.
     pub(super) stalled: bool,
+    /// Requests are taken from then on: before them too many were refused.
+    pub(super) held_until: Time,
     pub(super) flip_count: u64,
     pub(super) event_count: u64,
     index: usize,
@@ -76,6 +78,7 @@ impl Connector {
             shown: None,
             // There may be requests already, sent before our port was bound.
             stalled: true,
+            held_until: Time::ZERO,
             flip_count: 0,
             event_count: 0,
             index,
@@ -93,8 +96,14 @@ impl Connector {
         self.flips.len().saturating_add(self.events.len())
     }
 
+    /// When its next request can be taken, as far as this connector is concerned; `None` while too many flips have no
+    /// event.
+    pub(super) fn takes_requests_from(&self) -> Option<Time> {
+        self.takes_flips().then_some(self.held_until)
+    }
+
     /// Whether another flip can be taken on.
-    pub(super) fn takes_flips(&self) -> bool {
+    fn takes_flips(&self) -> bool {
         self.outstanding() < self.most_outstanding
     }
 

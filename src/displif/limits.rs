@@ -26,6 +26,8 @@ pub struct Limits {
     /// Bytes of our memory that the guest's buffers may be made of, those that wait for the guest to unmap them
     /// included.
     pub allocated_bytes: u64,
+    /// Largest buffer of our memory, in bytes: its pages are taken and zeroed in one go.
+    pub allocated_buffer_bytes: u64,
     /// Largest buffer for an EDID, in bytes; the protocol wants at least 32,768.
     pub edid_bytes: u32,
     /// Flips a second and connector; what comes faster gets its event later, and never an error.
@@ -34,10 +36,13 @@ pub struct Limits {
     pub flip_burst: u32,
     /// Flips of a connector without their event; at this many its further requests wait in the ring.
     pub outstanding_flips: usize,
-    /// Requests a second that are no flips; what comes faster waits in the ring.
+    /// Requests a second that are no flips; what comes faster waits in the ring. A new buffer counts as one more for
+    /// each 64 pages.
     pub requests_per_second: u32,
     /// Requests that may come at once before the rate counts.
     pub request_burst: u32,
+    /// Refused requests a second without consequences; with more of them the guest's ring is served ever later.
+    pub refusals_per_second: u32,
     /// Requests taken from a ring in one go, before the others' turn.
     pub requests_per_service: usize,
     /// Bad requests until the log warns.
@@ -63,12 +68,14 @@ impl Default for Limits {
             total_bytes: 256 << 20,
             total_grants: 65_536,
             allocated_bytes: 64 << 20,
+            allocated_buffer_bytes: 32 << 20,
             edid_bytes: 65_536,
             flips_per_second: 240,
             flip_burst: 8,
             outstanding_flips: 64,
             requests_per_second: 1000,
             request_burst: 100,
+            refusals_per_second: 20,
             requests_per_service: 32,
             bad_requests_warning: 10,
             bad_requests_fatal: 1000,

@@ -10,6 +10,7 @@ pub mod device;
 pub mod edid;
 pub mod formats;
 pub mod limits;
+mod pace;
 pub mod page_directory;
 pub mod rate;
 pub mod session;

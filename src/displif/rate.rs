@@ -36,11 +36,16 @@ impl Bucket {
 
     /// Takes a token, if there is one.
     pub fn take(&mut self, now: Time) -> bool {
-        if !self.ready(now) {
-            return false;
+        let ready = self.ready(now);
+        if ready {
+            self.charge(1, now);
         }
-        self.full_at = self.full_at.max(now).saturating_add(self.interval);
-        true
+        ready
+    }
+
+    /// Takes tokens, those too that are not there yet: until they are there is none.
+    pub fn charge(&mut self, tokens: u32, now: Time) {
+        self.full_at = self.full_at.max(now).saturating_add(self.interval.saturating_mul(tokens));
     }
 }
 
@@ -61,6 +66,17 @@ mod tests {
         }
         assert_eq!(taken, 99);
         assert_eq!((0..9).filter(|_| bucket.take(start + Duration::from_secs(60))).count(), 3);
+    }
+
+    #[test]
+    fn what_was_taken_in_advance_has_to_come_first() {
+        let mut bucket = Bucket::new(1000, Duration::from_secs(1), 100);
+        let start = Duration::from_secs(100);
+        bucket.charge(250, start);
+        assert_eq!(bucket.ready_at(), start + Duration::from_millis(151));
+        assert!(!bucket.take(start + Duration::from_millis(150)));
+        assert!(bucket.take(start + Duration::from_millis(151)));
+        bucket.charge(u32::MAX, Duration::MAX);
     }
 
     #[test]

@@ -50,9 +50,11 @@ pub struct Fatal(pub String);
 /// How [`Session::service`] left a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing more can be done now. The next request notifies; requests that are held back for a limit's sake
-    /// are served when [`Session::ready`] says so.
+    /// Nothing more is in the ring. The next request notifies.
     Drained,
+    /// There may be more, which is held back for a limit's sake until [`Session::ready`] says so. Nobody need hear
+    /// of the ring before.
+    Stalled,
     /// There is more to do. Others have their turn first.
     More,
 }
@@ -223,8 +225,9 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let flips = self.connectors.iter().filter_map(Connector::next_report);
-        let stalled = self.connectors.iter().any(|connector| connector.stalled && connector.takes_flips());
-        let requests = (stalled && !self.closed).then(|| self.tokens.ready_at());
+        let stalled = self.connectors.iter().filter(|connector| connector.stalled && !self.closed);
+        let requests = stalled.filter_map(Connector::takes_requests_from).min();
+        let requests = requests.map(|from| from.max(self.tokens.ready_at()));
         flips.chain(requests).chain(self.flush_again).chain(self.buffers.earliest_deadline()).min()
     }
 
@@ -232,7 +235,8 @@ impl Session {
     /// after every call that may have changed that, until it says `None`.
     #[must_use]
     pub fn ready(&self, now: Time) -> Option<usize> {
-        let index = self.connectors.iter().position(|connector| connector.stalled && connector.takes_flips())?;
+        let may_go_on = |it: &Connector| it.stalled && it.takes_requests_from().is_some_and(|from| from <= now);
+        let index = self.connectors.iter().position(may_go_on)?;
         (!self.closed && self.tokens.ready(now) && self.actions.len() < MOST_ACTIONS).then_some(index)
     }
 
@@ -297,6 +301,7 @@ impl Session {
             bytes: self.buffers.bytes(),
             requests: self.requests,
             refused: self.conduct.refused(),
+            held_back: self.conduct.held_back(),
             last_refusal: self.conduct.last_refusal().map(str::to_owned),
         }
     }
@@ -331,9 +336,9 @@ impl Session {
         while budget > 0 {
             let may_take = self.tokens.ready(self.now) && self.actions.len() < MOST_ACTIONS;
             let Some(connector) = self.connectors.get_mut(index) else { return Ok(Progress::Drained) };
-            if !may_take || !connector.takes_flips() {
+            if !may_take || connector.takes_requests_from().is_none_or(|from| from > self.now) {
                 connector.stalled = true;
-                return Ok(Progress::Drained);
+                return Ok(Progress::Stalled);
             }
             let packet = match connector.ring.take() {
                 Ok(Some(packet)) => packet,
@@ -345,31 +350,30 @@ impl Session {
                 Err(fault) => return Err(self.ring_fault(index, &fault)),
             };
             let request = Request::decode(&packet);
-            let cost = self.handle(index, &request, host)?;
-            budget = budget.saturating_sub(cost);
+            let cost = cost(&request.operation, &self.limits);
+            self.tokens.charge(cost, self.now);
+            self.handle(index, &request, host)?;
+            budget = budget.saturating_sub(usize::try_from(cost).unwrap_or(usize::MAX).max(1));
         }
         Ok(Progress::More)
     }
 
-    /// Serves one request. Returns how much work it was, 1 for a plain one.
-    fn handle(&mut self, index: usize, request: &Request, host: &mut dyn Host) -> Result<usize, Fatal> {
+    /// Serves one request.
+    fn handle(&mut self, index: usize, request: &Request, host: &mut dyn Host) -> Result<(), Fatal> {
         self.requests = self.requests.saturating_add(1);
-        if !matches!(request.operation, Operation::Flip(_)) {
-            self.tokens.take(self.now);
-        }
         let (status, edid_size, last_word) = match self.perform(index, request, host) {
-            Ok(Outcome::Deferred) => return Ok(1),
+            Ok(Outcome::Deferred) => return Ok(()),
             Ok(Outcome::Done(edid_size)) => (0, edid_size, None),
             Err(refusal) => {
-                let what = describe(index, request);
-                (refusal.errno.status(), 0, self.conduct.refuse(&what, &refusal, self.now))
+                let last_word = self.conduct.refuse(&describe(index, request), &refusal, self.now);
+                if let Some(connector) = self.connectors.get_mut(index) {
+                    connector.held_until = self.conduct.hold_back(self.now);
+                }
+                (refusal.errno.status(), 0, last_word)
             }
         };
         self.answer(index, &Response { id: request.id, status, edid_size })?;
-        match last_word {
-            Some(why) => Err(Fatal(why)),
-            None => Ok(cost(&request.operation)),
-        }
+        last_word.map_or(Ok(()), |why| Err(Fatal(why)))
     }
 
     fn perform(&mut self, index: usize, request: &Request, host: &mut dyn Host) -> Result<Outcome, Refusal> {

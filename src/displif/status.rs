@@ -48,6 +48,8 @@ pub struct SessionStatus {
     pub requests: u64,
     /// Of these, answered with an error.
     pub refused: u64,
+    /// How often a ring was held back, because too many were.
+    pub held_back: u64,
     /// Why the last of them was.
     pub last_refusal: Option<String>,
 }

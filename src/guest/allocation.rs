@@ -25,7 +25,9 @@ pub fn allocate(
         Err(refused) => refused.0,
     };
     let display = format!("{}: {why}", Provider::Display.name());
-    let granted = grants.allocate(domid, pages)?;
+    let granted = grants.allocate(domid, pages, &mut |dmabuf| {
+        presentation.scans_out(dmabuf).map_err(|refused| format!("no display can scan it out: {refused}"))
+    })?;
     let reason = if granted.reason.is_empty() { display } else { format!("{display}; {}", granted.reason) };
     Ok(Allocation { reason, ..granted })
 }

@@ -207,6 +207,8 @@ impl Link {
                     self.unfinished.push(connector);
                 }
             }
+            // The guest's notifies change nothing until then: the channel stays masked.
+            Progress::Stalled => {}
             Progress::Drained => {
                 if let Some(port) = self.connectors.get(connector).map(|connector| connector.requests) {
                     self.unmask(port, context);

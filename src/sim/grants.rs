@@ -16,7 +16,7 @@ use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
 use super::allocations::{self, Allocations, Mapped};
 use super::memory::{GuestMemory, Pins};
-use crate::xen::grants::{Access, Allocation, Export, ExportId, ExportMemory, GrantError, Grants, Provider};
+use crate::xen::grants::{Access, Allocation, Export, ExportId, ExportMemory, GrantError, Grants, Provider, ScansOut};
 use crate::xen::pages::SharedPages;
 use crate::xen::sys::mapping::{Keeper, Region};
 use crate::xen::{DomId, GrantRef};
@@ -256,7 +256,7 @@ impl Grants for SimGrants {
         Ok(Export { id, memory, provider: Provider::Simulator, reason: String::new() })
     }
 
-    fn allocate(&mut self, domid: DomId, pages: usize) -> Result<Allocation, GrantError> {
+    fn allocate(&mut self, domid: DomId, pages: usize, _: ScansOut<'_>) -> Result<Allocation, GrantError> {
         let memory = allocations::zeroes(pages).map_err(|error| no_room(pages, &error))?;
         self.grant_dmabuf(domid, memory, pages)
     }
@@ -278,6 +278,11 @@ impl Grants for SimGrants {
         let mut state = self.state.borrow_mut();
         let free = state.allocations.end(id);
         state.report_all(free);
+    }
+
+    /// The hypervisor ends with the compositor, and what it granted with it.
+    fn left_behind(&self) -> BTreeMap<DomId, usize> {
+        BTreeMap::new()
     }
 
     fn take_released(&mut self, out: &mut Vec<ExportId>) {

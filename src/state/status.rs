@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! How things are, for `grantway msg status`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::backend::OutputInfo;
 use crate::control::{
     ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status,
@@ -38,8 +40,15 @@ impl State {
     /// Domains that keep memory of ours without having a display.
     fn departed(&self) -> Vec<DepartedStatus> {
         let has_display = |domid: &DomId| self.registry.devices_by_key().any(|(key, _)| key.domid == *domid);
-        let waiting = self.accounts.waiting().into_iter().filter(|(domid, _)| !has_display(domid));
-        waiting.map(|(domid, pages)| DepartedStatus { domid: domid.0, pages_waiting: count(pages) }).collect()
+        let (waiting, left) = (self.accounts.waiting(), self.platform.grants.left_behind());
+        let domains: BTreeSet<_> = waiting.keys().chain(left.keys()).filter(|domid| !has_display(domid)).collect();
+        let pages = |of: &BTreeMap<DomId, usize>, domid| count(of.get(domid).copied().unwrap_or(0));
+        let departed = domains.into_iter().map(|domid| DepartedStatus {
+            domid: domid.0,
+            pages_waiting: pages(&waiting, domid),
+            pages_left_behind: pages(&left, domid),
+        });
+        departed.collect()
     }
 
     fn focus_status(&self) -> Option<FocusStatus> {
@@ -81,6 +90,7 @@ impl State {
             inputs: if self.is_first_display(key) { self.input_statuses(key.domid) } else { Vec::new() },
             mib_allocated: mib(self.accounts.allocated(key.domid)),
             pages_waiting: count(self.accounts.waiting().remove(&key.domid).unwrap_or(0)),
+            pages_left_behind: count(self.platform.grants.left_behind().remove(&key.domid).unwrap_or(0)),
             ..GuestStatus::default()
         };
         let Some(link) = entry.link() else { return guest };
@@ -96,6 +106,7 @@ impl State {
             mib_held: mib(session.bytes),
             frees_pending: count(session.frees_pending),
             requests_refused: session.refused,
+            times_held_back: session.held_back,
             last_refusal: session.last_refusal,
             ..guest
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Grant references of other domains, as memory.
 
+use std::collections::BTreeMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use thiserror::Error;
@@ -64,6 +65,8 @@ pub enum Provider {
     SystemHeap,
     /// Our memory: allocated and granted by the helper.
     HelperAllocation,
+    /// The same in one piece, for a display that can't gather.
+    HelperContiguous,
     /// Our memory: the simulator's, granted to the guest.
     SimulatorAllocation,
 }
@@ -81,6 +84,7 @@ impl Provider {
             Self::ContiguousHeap => "dma-heap-contiguous",
             Self::SystemHeap => "dma-heap-system",
             Self::HelperAllocation => "xen-zcopy-alloc",
+            Self::HelperContiguous => "xen-zcopy-contiguous",
             Self::SimulatorAllocation => "simulator-alloc",
         }
     }
@@ -124,6 +128,9 @@ pub struct Allocation {
     pub reason: String,
 }
 
+/// Says whether the display can scan out a dma-buf as its pages lie, and if not, why.
+pub type ScansOut<'a> = &'a mut dyn FnMut(BorrowedFd<'_>) -> Result<(), String>;
+
 /// What we ask of the grant drivers. Nothing here blocks.
 pub trait Grants {
     /// Maps pages for the CPU: rings, event pages, directories. Unmapped when dropped.
@@ -138,11 +145,12 @@ pub trait Grants {
     /// See [`GrantError`]. On an error nothing stays mapped.
     fn export(&mut self, domid: DomId, refs: &[GrantRef]) -> Result<Export, GrantError>;
 
-    /// Takes zeroed memory of ours from the best source that needs no display, and grants it to a guest.
+    /// Takes zeroed memory of ours from the best source that needs no display, and grants it to a guest. What the
+    /// display can't scan out is taken only where there is nothing else.
     ///
     /// # Errors
     /// See [`GrantError`]. On an error nothing stays granted.
-    fn allocate(&mut self, domid: DomId, pages: usize) -> Result<Allocation, GrantError>;
+    fn allocate(&mut self, domid: DomId, pages: usize, scans_out: ScansOut<'_>) -> Result<Allocation, GrantError>;
 
     /// Grants the memory of a dma-buf of exactly `pages` pages to a guest. The dma-buf's memory must be zeroed.
     ///
@@ -153,6 +161,10 @@ pub trait Grants {
     /// Stops granting an allocation, page by page as soon as the guest has unmapped it. It is released when the last
     /// one is ended, and its memory dropped.
     fn end_access(&mut self, id: ExportId);
+
+    /// Pages of our memory that processes before this one granted, and that their domains have not let go of: for
+    /// each domain that has some.
+    fn left_behind(&self) -> BTreeMap<DomId, usize>;
 
     /// Moves the exports whose pages are really free into `out`: unmapped by the kernel, nothing of ours
     /// uses them. Allocations are, when the guest does not map them any more either. Each is reported exactly once.

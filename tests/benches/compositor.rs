@@ -28,18 +28,27 @@ pub(crate) struct Compositor {
 impl Compositor {
     /// Starts it with one output.
     pub(crate) fn start(hertz: u32) -> Outcome<Self> {
-        Self::launch(Command::new(env!("CARGO_BIN_EXE_grantway")), hertz)
+        Self::launch(Command::new(env!("CARGO_BIN_EXE_grantway")), hertz, "")
+    }
+
+    /// Starts one whose guests may have two buffers, and are refused more of them as fast as they ask.
+    pub(crate) fn start_refusing(hertz: u32) -> Outcome<Self> {
+        let limits =
+            "[limits]\nbuffers-per-connector = 2\nrequests-per-second = 100000\nrefusals-per-second = 100000\n";
+        Self::launch(Command::new(env!("CARGO_BIN_EXE_grantway")), hertz, limits)
     }
 
     /// Starts it under `strace`, which writes its counts to `counts` when the compositor ends.
     pub(crate) fn start_traced(hertz: u32, counts: &Path) -> Outcome<Self> {
         let mut command = Command::new("strace");
         command.args(["-c", "-f", "-o"]).arg(counts).arg(env!("CARGO_BIN_EXE_grantway"));
-        Self::launch(command, hertz)
+        Self::launch(command, hertz, "")
     }
 
-    fn launch(mut command: Command, hertz: u32) -> Outcome<Self> {
+    fn launch(mut command: Command, hertz: u32, config: &str) -> Outcome<Self> {
         let dir = TempDir::new()?;
+        fs::write(dir.path().join("config.toml"), config)?;
+        command.arg("--config").arg(dir.path().join("config.toml"));
         let platform = format!("sim:{}", dir.path().join("xen.sock").display());
         let socket = dir.path().join("control.sock");
         command.args(["--platform", &platform, "--backend", "headless", "--renderer", "pixman", "--log", "warn"]);

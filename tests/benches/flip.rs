@@ -27,6 +27,7 @@ const ROUNDS: u32 = 5;
 const FLIPS_A_ROUND: usize = 200;
 const REPLIES_A_ROUND: usize = 150;
 const DESTROYS_A_ROUND: usize = 30;
+const REFUSALS_A_ROUND: usize = 400;
 const IDLE: Duration = Duration::from_secs(5);
 
 /// A guest's size on an output's rate.
@@ -73,6 +74,7 @@ fn measure() -> Outcome<Report> {
     let load_before = report::load();
     let mut sums: [Sum; CASES.len()] = Default::default();
     let (mut replies, mut destroys) = (ReplyTimes::default(), Vec::new());
+    let (mut refusals, mut refusing) = (Vec::new(), Usage::default());
     for round in 1..=ROUNDS {
         say(&format!("round {round} of {ROUNDS}"))?;
         for (case, sum) in CASES.into_iter().zip(&mut sums) {
@@ -84,6 +86,7 @@ fn measure() -> Outcome<Report> {
         destroys.extend(guest.destroys(DESTROYS_A_ROUND)?);
         finish(guest, &mut compositor)?;
         compositor.quit()?;
+        refusing = refusing.plus(refuse(&mut refusals)?);
     }
     let idle = idle()?;
     say("counting system calls")?;
@@ -93,6 +96,8 @@ fn measure() -> Outcome<Report> {
         detach: Sorted::new(&replies.detach),
         flips: CASES.into_iter().zip(&sums).map(|(case, sum)| FlipReport::new(case, &sum.times, sum.usage)).collect(),
         destroy: Sorted::new(&destroys),
+        refusal: Sorted::new(&refusals),
+        refusing,
         idle: (IDLE, idle),
         traced,
         load_before,
@@ -109,6 +114,19 @@ fn flips(case: Case, sum: &mut Sum) -> Outcome<()> {
     sum.usage = sum.usage.plus(compositor.usage()?.since(before));
     finish(guest, &mut compositor)?;
     compositor.quit()
+}
+
+/// What the compositor uses for requests that it refuses.
+fn refuse(times: &mut Vec<Duration>) -> Outcome<Usage> {
+    let mut compositor = Compositor::start_refusing(60)?;
+    let mut guest = Guest::start(&compositor.socket(), VGA)?;
+    guest.flips(10, &mut FlipTimes::default())?;
+    let before = compositor.usage()?;
+    times.extend(guest.refusals(REFUSALS_A_ROUND)?);
+    let usage = compositor.usage()?.since(before);
+    finish(guest, &mut compositor)?;
+    compositor.quit()?;
+    Ok(usage)
 }
 
 /// What the compositor uses while a guest is connected that does nothing.

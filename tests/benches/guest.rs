@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use grantway::displif::wire::SetConfig;
+use grantway::displif::wire::{CreateBuffer, Operation, SetConfig};
 use grantway::sim::display_front::{Buffer, DisplayFront, Geometry};
 use grantway::sim::front::{self, now};
 use grantway::sim::pattern::{self, Format, Pattern};
+use grantway::xen::GrantRef;
 
 use crate::Outcome;
 
@@ -113,6 +114,29 @@ impl Guest {
             self.show()?;
             // On the display before its turn comes.
             self.flips(2, &mut FlipTimes::default())?;
+        }
+        Ok(times)
+    }
+
+    /// Asks so often for one more buffer than it may have; gives how long each refusal took.
+    pub(crate) fn refusals(&mut self, count: usize) -> Outcome<Vec<Duration>> {
+        let create = CreateBuffer {
+            cookie: 0x7e57,
+            width: 32,
+            height: 32,
+            bpp: 32,
+            size: 4096,
+            flags: 0,
+            directory: GrantRef(8),
+            data_offset: 0,
+        };
+        let mut times = Vec::new();
+        for _ in 0..count {
+            let start = now();
+            if self.front.request(0, &Operation::CreateBuffer(create))?.status == 0 {
+                return Err("a buffer too many was granted".into());
+            }
+            times.push(now() - start);
         }
         Ok(times)
     }

@@ -148,6 +148,9 @@ pub(crate) struct Report {
     pub(crate) detach: Sorted,
     pub(crate) flips: Vec<FlipReport>,
     pub(crate) destroy: Sorted,
+    pub(crate) refusal: Sorted,
+    /// What the compositor used for the refusals.
+    pub(crate) refusing: Usage,
     pub(crate) idle: (Duration, Usage),
     pub(crate) traced: Outcome<Traced>,
     pub(crate) load_before: String,
@@ -164,6 +167,9 @@ impl Report {
             writeln!(out, "{row}")?;
         }
         writeln!(out, "{}", self.destroy.row("DBUF_DESTROY of a shown buffer"))?;
+        writeln!(out, "{}", self.refusal.row("refused DBUF_CREATE reply"))?;
+        let cpu = PerFlip::new(self.refusing, self.refusal.len()).cpu_ms;
+        writeln!(out, "\nCPU for a refused request: {cpu:.3} ms")?;
         writeln!(
             out,
             "\n{:<16} {:>12} {:>12} {:>11} {:>12} {:>10} {:>12}",
@@ -219,6 +225,8 @@ impl Report {
             "detach": self.detach.json(),
             "flips": self.flips.iter().map(FlipReport::json).collect::<Vec<_>>(),
             "destroy": self.destroy.json(),
+            "refusal": self.refusal.json(),
+            "refusal_cpu_ms": PerFlip::new(self.refusing, self.refusal.len()).cpu_ms,
             "idle": { "seconds": time.as_secs(), "wake_ups": usage.voluntary, "cpu_ns": usage.cpu_ns },
             "system_calls": traced,
         })

@@ -202,10 +202,15 @@ impl Fixture {
         Some(FlipEvent::decode(&packet).expect("only flip events exist"))
     }
 
-    /// One request and its response, or `None` when it is not answered yet.
+    /// One request and its response, or `None` when it is not answered yet. Waits while the ring is held back.
     pub(crate) fn ask(&mut self, connector: usize, operation: &Operation) -> Option<i32> {
         let id = self.push(connector, operation);
-        self.service(connector).unwrap();
+        for _ in 0..1000 {
+            if self.service(connector).unwrap() != Progress::Stalled {
+                break;
+            }
+            self.advance(Duration::from_millis(1));
+        }
         let response = self.pop(connector)?;
         assert_eq!(response.id.id, id);
         assert_eq!(self.pop(connector), None, "one response a request");

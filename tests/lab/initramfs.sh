@@ -4,6 +4,7 @@
 #   OUT/xen OUT/vmlinuz   the hypervisor (unpacked) and the kernel
 #   OUT/dom0.initrd       mounts the tree under a writable layer in memory and starts the lab's init
 #   OUT/guest.initrd      busybox, modetest, the front drivers and the lab's guest programs
+#   OUT/desktop.initrd    unpacked over that in a guest with a desktop: Weston, and what it needs
 set -euo pipefail
 tree=$1 out=$2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -84,3 +85,24 @@ if [ -e "$out/lab-guest" ]; then
     done
 fi
 pack "$scratch/guest" "$out/guest.initrd"
+
+# A desktop without OpenGL: Weston draws by pixman, and Mesa's drivers would be three times as large as all else.
+desktop=$scratch/desktop
+libraries=usr/lib/x86_64-linux-gnu
+mkdir -p "$desktop/bin" "$desktop/lib64"
+add_program "$desktop" /usr/bin/weston /usr/bin/weston-terminal /usr/bin/udevadm /usr/lib/systemd/systemd-udevd
+for part in "$libraries"/{weston,libweston-*} usr/libexec/weston-desktop-shell usr/libexec/weston-keyboard \
+    usr/share/{weston,X11/xkb,libinput,fontconfig,fonts} etc/fonts usr/lib/udev; do
+    for path in "$tree"/$part; do
+        path=${path#"$tree/"}
+        mkdir -p "$desktop/${path%/*}"
+        cp -a "$tree/$path" "$desktop/$path"
+    done
+done
+rm -rf "$desktop/usr/lib/udev/hwdb"* "$desktop/$libraries"/libweston-*/{rdp,vnc,pipewire,headless,x11,wayland,xwayland}*
+find "$desktop/usr" -type f \( -name '*.so' -o -perm -100 \) | while read -r program; do
+    program=${program#"$desktop"}
+    if head -c 4 "$desktop$program" | grep -q ELF; then add_libraries "$desktop" "$program"; fi
+done
+find "$desktop" \( -name 'libLLVM*' -o -name 'libgallium*' \) -delete
+pack "$desktop" "$out/desktop.initrd"

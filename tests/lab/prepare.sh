@@ -53,4 +53,4 @@ if [ -x "${GRANTWAY:-}" ]; then cp "$GRANTWAY" "$out/payload/grantway"; fi
 say "making the boot files"
 [ -z "${LAB_GUEST:-}" ] || cp "$LAB_GUEST" "$out/lab-guest"
 "$here/initramfs.sh" "$tree" "$out"
-cp "$out/vmlinuz" "$out/guest.initrd" "$out/payload/"
+cp "$out/vmlinuz" "$out/guest.initrd" "$out/desktop.initrd" "$out/payload/"

@@ -25,6 +25,8 @@ packages=(
     libgles2 libwayland-server0 libgl1-mesa-dri libegl-mesa0
     # Programs of the scenarios.
     libdrm-tests evtest edid-decode cpio jq
+    # A guest's desktop.
+    weston fonts-dejavu-core
 )
 
 # A tree is named after its recipe, so that a changed recipe makes a new one.

@@ -183,6 +183,11 @@ impl Presentation for Headless {
         Err(ImportRefused("there is no display whose driver has memory".to_owned()))
     }
 
+    /// Nothing is scanned out, so nothing has to lie in any way.
+    fn scans_out(&self, _dmabuf: BorrowedFd<'_>) -> Result<(), ImportRefused> {
+        Ok(())
+    }
+
     /// Frames are composed at once, so a frame on its way reads no guest memory: nothing is held any longer.
     fn evict(&mut self, buffer: BufferId) {
         if self.canvas.evict(buffer) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One display device with its outputs.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use calloop::{LoopHandle, RegistrationToken};
@@ -184,6 +184,12 @@ impl Device {
     /// Takes zeroed memory from the driver.
     pub(super) fn allocate(&self, bytes: usize) -> Result<OwnedFd, String> {
         dumb::allocate(self.drm.device_fd(), bytes)
+            .map_err(|why| format!("{} ({}): {why}", self.path.display(), self.driver()))
+    }
+
+    /// Whether the driver takes memory as it lies.
+    pub(super) fn scans_out(&self, dmabuf: BorrowedFd<'_>) -> Result<(), String> {
+        dumb::takes(self.drm.device_fd(), dmabuf)
             .map_err(|why| format!("{} ({}): {why}", self.path.display(), self.driver()))
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Memory of a display's driver for the buffers of guests: what it can scan out.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::fcntl::OFlag;
 use smithay::backend::drm::DrmDeviceFd;
@@ -31,6 +31,12 @@ pub(super) fn allocate(device: &DrmDeviceFd, bytes: usize) -> Result<OwnedFd, St
         tracing::warn!(%error, "a dumb buffer's handle can't be given back");
     }
     exported
+}
+
+/// Whether the driver takes a dma-buf as it lies: one that can't gather refuses memory that is not in one piece.
+pub(super) fn takes(device: &DrmDeviceFd, dmabuf: BorrowedFd<'_>) -> Result<(), String> {
+    let handle = device.prime_fd_to_buffer(dmabuf).map_err(|error| error.to_string())?;
+    device.close_buffer(handle).map_err(|error| error.to_string())
 }
 
 fn gaps(buffer: &DumbBuffer) -> String {

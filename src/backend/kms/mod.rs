@@ -279,6 +279,17 @@ impl Presentation for Kms {
         refused
     }
 
+    fn scans_out(&self, dmabuf: BorrowedFd<'_>) -> Result<(), ImportRefused> {
+        let mut refused = Ok(());
+        for device in &self.devices {
+            match device.scans_out(dmabuf) {
+                Ok(()) => return Ok(()),
+                Err(why) => refused = Err(ImportRefused(why)),
+            }
+        }
+        refused
+    }
+
     fn commit(&mut self, output: OutputId, frame: &Frame) -> Commit {
         if self.paused {
             return Commit::Skipped;

@@ -2,6 +2,7 @@
 //! The grant drivers together: the helper first, then what mainline offers.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use super::gntdev::{Gntdev, Unmap, Watched};
 use super::kernel::Kernel;
 use super::mapping::{Keeper, Region};
 use super::zcopy::Zcopy;
-use crate::xen::grants::{Access, Allocation, Export, ExportId, ExportMemory, GrantError, Grants, Provider};
+use crate::xen::grants::{Access, Allocation, Export, ExportId, ExportMemory, GrantError, Grants, Provider, ScansOut};
 use crate::xen::pages::SharedPages;
 use crate::xen::{DomId, GrantRef, PAGE_SIZE};
 
@@ -32,6 +33,17 @@ pub(super) const HEAPS: [(&str, Provider); 4] = [
     ("default_cma_region", Provider::ContiguousHeap),
     ("system", Provider::SystemHeap),
 ];
+
+/// What is known of the displays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Displays {
+    /// They have refused nothing so far.
+    Unknown,
+    /// They refuse pages that lie anywhere.
+    WantOnePiece,
+    /// They refuse one piece too: it makes no difference.
+    WantNothing,
+}
 
 /// Mapped exports that were dropped.
 #[derive(Debug)]
@@ -64,6 +76,7 @@ pub(super) struct XenGrants {
     kernel: Box<dyn Kernel>,
     gntdev: Gntdev,
     helper: Option<Zcopy>,
+    displays: Displays,
     next: u64,
     dropped: Rc<Dropped>,
     watched: Vec<(ExportId, Watched)>,
@@ -88,7 +101,13 @@ impl XenGrants {
             advice: "raise the limit of open files",
         })?;
         let dropped = Rc::new(Dropped { ids: RefCell::default(), wake });
-        Ok(Self { kernel, gntdev, helper: None, next: 1, dropped, watched: Vec::new(), timer, epoll })
+        let (helper, displays, watched) = (None, Displays::Unknown, Vec::new());
+        let mut grants = Self { kernel, gntdev, helper, displays, next: 1, dropped, watched, timer, epoll };
+        // What was left by a process before us has to be known before we add to it.
+        if let Err(why) = grants.helper() {
+            tracing::info!(why, "no kernel helper yet");
+        }
+        Ok(grants)
     }
 
     /// The helper may be loaded while we run.
@@ -138,16 +157,34 @@ impl XenGrants {
         Ok(Allocation { id, memory: ExportMemory::Dmabuf(dmabuf), refs, provider, reason: String::new() })
     }
 
-    /// Memory of the first dma-heap that has some which can be granted.
-    fn by_heap(&mut self, domid: DomId, pages: usize, refused: &mut Vec<String>) -> Option<Allocation> {
+    /// Memory of the first dma-heap that has some which can be scanned out and granted.
+    fn by_heap(
+        &mut self,
+        domid: DomId,
+        pages: usize,
+        scans_out: ScansOut<'_>,
+        refused: &mut Vec<String>,
+    ) -> Option<Allocation> {
         for (name, provider) in HEAPS {
-            let taken = self.kernel.heap(name, pages.saturating_mul(PAGE_SIZE));
-            let why = match taken.map(|dmabuf| self.grant(domid, dmabuf, pages, provider)) {
-                Ok(Ok(allocation)) => return Some(allocation),
-                Ok(Err(error)) => error.to_string(),
+            let dmabuf = match self.kernel.heap(name, pages.saturating_mul(PAGE_SIZE)) {
                 // Most machines have one or two of these.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => error.to_string(),
+                taken => taken.map_err(|error| error.to_string()),
+            };
+            let suits = |dmabuf: OwnedFd| {
+                let any = provider == Provider::ContiguousHeap || self.displays == Displays::WantNothing;
+                if !any && let Err(why) = scans_out(dmabuf.as_fd()) {
+                    self.displays = Displays::WantOnePiece;
+                    return Err(why);
+                }
+                Ok(dmabuf)
+            };
+            let granted = dmabuf
+                .and_then(suits)
+                .and_then(|dmabuf| self.grant(domid, dmabuf, pages, provider).map_err(|error| error.to_string()));
+            let why = match granted {
+                Ok(allocation) => return Some(allocation),
+                Err(why) => why,
             };
             refused.push(format!("dma-heap {name}: {why}"));
         }
@@ -157,11 +194,59 @@ impl XenGrants {
         None
     }
 
-    fn by_helper_alone(&mut self, domid: DomId, pages: usize) -> Result<Allocation, GrantError> {
+    /// Memory of the helper's own; in one piece where a display takes it only so, and if it can be had.
+    fn by_helper_alone(
+        &mut self,
+        domid: DomId,
+        pages: usize,
+        scans_out: ScansOut<'_>,
+        refused: &mut Vec<String>,
+    ) -> Result<Allocation, GrantError> {
+        if self.displays == Displays::WantOnePiece
+            && let Some(one) = self.in_one_piece(domid, pages, scans_out, refused)
+        {
+            return Ok(one);
+        }
+        let any = self.helper_memory(domid, pages, Provider::HelperAllocation)?;
+        if self.displays != Displays::Unknown {
+            return Ok(any);
+        }
+        let Err(why) = shows(&any, scans_out) else { return Ok(any) };
+        refused.push(format!("{}: {why}", any.provider.name()));
+        self.displays = Displays::WantOnePiece;
+        let Some(one) = self.in_one_piece(domid, pages, scans_out, refused) else { return Ok(any) };
+        self.end_access(any.id);
+        Ok(one)
+    }
+
+    fn in_one_piece(
+        &mut self,
+        domid: DomId,
+        pages: usize,
+        scans_out: ScansOut<'_>,
+        refused: &mut Vec<String>,
+    ) -> Option<Allocation> {
+        let provider = Provider::HelperContiguous;
+        let why = match self.helper_memory(domid, pages, provider) {
+            Err(error) => error.to_string(),
+            Ok(one) => match shows(&one, scans_out) {
+                Ok(()) => return Some(one),
+                Err(why) => {
+                    self.displays = Displays::WantNothing;
+                    self.end_access(one.id);
+                    why
+                }
+            },
+        };
+        refused.push(format!("{}: {why}", provider.name()));
+        None
+    }
+
+    fn helper_memory(&mut self, domid: DomId, pages: usize, provider: Provider) -> Result<Allocation, GrantError> {
         let id = self.next_id();
-        let (dmabuf, refs) = self.helper().map_err(GrantError::Driver)?.allocate(domid, pages, id)?;
-        let (memory, provider) = (ExportMemory::Dmabuf(dmabuf), Provider::HelperAllocation);
-        Ok(Allocation { id, memory, refs, provider, reason: String::new() })
+        let contiguous = provider == Provider::HelperContiguous;
+        let (dmabuf, refs) = self.helper().map_err(GrantError::Driver)?.allocate(domid, pages, contiguous, id)?;
+        Ok(Allocation { id, memory: ExportMemory::Dmabuf(dmabuf), refs, provider, reason: String::new() })
     }
 
     fn next_id(&mut self) -> ExportId {
@@ -237,14 +322,14 @@ impl Grants for XenGrants {
         Ok(Export { id, memory, provider: Provider::GntdevMap, reason: format!("{first}; {second}") })
     }
 
-    fn allocate(&mut self, domid: DomId, pages: usize) -> Result<Allocation, GrantError> {
+    fn allocate(&mut self, domid: DomId, pages: usize, scans_out: ScansOut<'_>) -> Result<Allocation, GrantError> {
         // Nothing is taken that nobody can grant.
         self.helper().map_err(GrantError::Driver)?;
         let mut refused = Vec::new();
-        if let Some(allocation) = self.by_heap(domid, pages, &mut refused) {
+        if let Some(allocation) = self.by_heap(domid, pages, scans_out, &mut refused) {
             return Ok(Allocation { reason: refused.join("; "), ..allocation });
         }
-        let allocation = self.by_helper_alone(domid, pages)?;
+        let allocation = self.by_helper_alone(domid, pages, scans_out, &mut refused)?;
         Ok(Allocation { reason: refused.join("; "), ..allocation })
     }
 
@@ -260,6 +345,10 @@ impl Grants for XenGrants {
         }
     }
 
+    fn left_behind(&self) -> BTreeMap<DomId, usize> {
+        self.helper.as_ref().map(Zcopy::left_behind).unwrap_or_default()
+    }
+
     fn take_released(&mut self, out: &mut Vec<ExportId>) {
         // An error means that it was not set.
         let _unset = self.dropped.wake.read();
@@ -272,6 +361,14 @@ impl Grants for XenGrants {
 
     fn poll_fd(&self) -> BorrowedFd<'_> {
         self.epoll.0.as_fd()
+    }
+}
+
+/// Whether a display can scan out an allocation.
+fn shows(allocation: &Allocation, scans_out: ScansOut<'_>) -> Result<(), String> {
+    match &allocation.memory {
+        ExportMemory::Dmabuf(dmabuf) => scans_out(dmabuf.as_fd()),
+        ExportMemory::Mapped(_) => Ok(()),
     }
 }
 

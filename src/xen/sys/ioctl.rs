@@ -273,12 +273,21 @@ pub(super) fn zcopy_export(device: impl AsFd, domid: DomId, refs: &[u32]) -> io:
     Ok((unsafe { OwnedFd::from_raw_fd(export.fd) }, export.handle))
 }
 
-/// Allocates zeroed pages, grants them, and makes a dma-buf of them.
-pub(super) fn zcopy_alloc(device: impl AsFd, domid: DomId, pages: usize) -> io::Result<(OwnedFd, Granted)> {
+/// `XEN_ZCOPY_ALLOC_CONTIGUOUS`.
+const CONTIGUOUS: u32 = 1;
+
+/// Allocates zeroed pages, perhaps in one piece, grants them, and makes a dma-buf of them.
+pub(super) fn zcopy_alloc(
+    device: impl AsFd,
+    domid: DomId,
+    pages: usize,
+    contiguous: bool,
+) -> io::Result<(OwnedFd, Granted)> {
     let count = u32::try_from(pages).map_err(io::Error::other)?;
     let mut refs = vec![0_u32; pages];
     let address = u64::try_from(refs.as_mut_ptr().addr()).map_err(io::Error::other)?;
-    let mut alloc = Alloc { domid: domid.0.into(), count, fd: -1, refs: address, ..Alloc::default() };
+    let flags = if contiguous { CONTIGUOUS } else { 0 };
+    let mut alloc = Alloc { domid: domid.0.into(), flags, count, fd: -1, refs: address, ..Alloc::default() };
     // SAFETY: the kernel reads and writes the structure and writes `count` words at `refs`; both live until the
     // call returns, and nobody looks at them meanwhile.
     unsafe { raw::zcopy_alloc(device.as_fd().as_raw_fd(), &raw mut alloc) }?;

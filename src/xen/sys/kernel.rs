@@ -31,7 +31,7 @@ pub(super) trait HelperDevice: fmt::Debug {
     fn poll_fd(&self) -> BorrowedFd<'_>;
     fn info(&self) -> io::Result<HelperInfo>;
     fn export(&self, domid: DomId, refs: &[u32]) -> io::Result<(OwnedFd, u64)>;
-    fn allocate(&self, domid: DomId, pages: usize) -> io::Result<(OwnedFd, Granted)>;
+    fn allocate(&self, domid: DomId, pages: usize, contiguous: bool) -> io::Result<(OwnedFd, Granted)>;
     fn import(&self, domid: DomId, dmabuf: BorrowedFd<'_>, pages: usize) -> Result<Granted, ImportError>;
     fn end_access(&self, handle: u64) -> io::Result<()>;
     fn domain(&self, domid: DomId) -> io::Result<ioctl::DomainAccount>;
@@ -79,8 +79,8 @@ impl HelperDevice for File {
         ioctl::zcopy_export(self, domid, refs)
     }
 
-    fn allocate(&self, domid: DomId, pages: usize) -> io::Result<(OwnedFd, Granted)> {
-        ioctl::zcopy_alloc(self, domid, pages)
+    fn allocate(&self, domid: DomId, pages: usize, contiguous: bool) -> io::Result<(OwnedFd, Granted)> {
+        ioctl::zcopy_alloc(self, domid, pages, contiguous)
     }
 
     fn import(&self, domid: DomId, dmabuf: BorrowedFd<'_>, pages: usize) -> Result<Granted, ImportError> {

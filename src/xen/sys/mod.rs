@@ -21,7 +21,7 @@ use nix::fcntl::OFlag;
 use thiserror::Error;
 
 use crate::xen::Platform;
-pub use probe::{ALLOCATION_PROBE, PROVIDER_PROBE, Probe, ProbeState, probe};
+pub use probe::{ALLOCATION_PROBE, GIVEN_PROBE, PROVIDER_PROBE, Probe, ProbeState, probe};
 
 /// A part of Xen that is not there, and what to do.
 #[derive(Debug, Error)]

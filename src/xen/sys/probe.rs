@@ -6,6 +6,7 @@ use std::io;
 
 use nix::errno::Errno;
 
+use super::ioctl::DomainAccount;
 use super::{evtchn, gntdev, ioctl, open_device, store, zcopy};
 use crate::xen::DomId;
 
@@ -38,7 +39,7 @@ pub struct Probe {
 /// Looks at all parts of Xen. Changes nothing.
 #[must_use]
 pub fn probe() -> Vec<Probe> {
-    vec![
+    let mut probes = vec![
         hypervisor(),
         control_domain(),
         xenstored(),
@@ -47,13 +48,32 @@ pub fn probe() -> Vec<Probe> {
         helper(),
         provider(&helper_state(), &gntdev_dmabuf()),
         allocation(&helper_state(), &heaps()),
-    ]
+    ];
+    // Without the helper nobody has any.
+    probes.extend(given(&zcopy::all_accounts().unwrap_or_default()));
+    probes
 }
 
 /// The probe that says which provider will make buffers of the guests' grants.
 pub const PROVIDER_PROBE: &str = "guests' buffers";
 /// The probe that says where memory of ours for guests will come from.
 pub const ALLOCATION_PROBE: &str = "buffers in our memory";
+
+/// The probe that says which domains have memory of ours.
+pub const GIVEN_PROBE: &str = "our memory in guests";
+
+/// Which domains have memory of ours, whoever gave it to them.
+fn given(accounts: &[(DomId, DomainAccount)]) -> Option<Probe> {
+    let waiting = accounts.iter().any(|(_, account)| account.pages_waiting > 0);
+    let say = |(domid, account): &(DomId, DomainAccount)| match account.pages_waiting {
+        0 => format!("dom {domid}: {} pages", account.pages_granted),
+        waiting => format!("dom {domid}: {} pages, {waiting} of them waiting for it", account.pages_granted),
+    };
+    let advice = "they are free when the guest unmaps them or ends; until then its account is charged for them";
+    let detail = accounts.iter().map(say).collect::<Vec<_>>().join("; ");
+    let (state, advice) = if waiting { (ProbeState::Failed, advice) } else { (ProbeState::Ok, "") };
+    (!accounts.is_empty()).then(|| Probe { name: GIVEN_PROBE, state, detail, advice: advice.to_owned() })
+}
 
 /// Why there is no helper that we can use, if there is none.
 fn helper_state() -> Result<(), String> {
@@ -232,6 +252,21 @@ mod tests {
         let last = provider(&absent, &pv);
         assert!(last.detail.starts_with("gntdev-map:") && last.detail.ends_with("not gntdev-dmabuf: PV"));
         assert!(last.advice.contains("xen-zcopy"));
+    }
+
+    #[test]
+    fn who_has_memory_of_ours_is_told_by_domain() {
+        let account = |granted, waiting| DomainAccount {
+            pages_granted: granted,
+            pages_waiting: waiting,
+            ..DomainAccount::default()
+        };
+        assert_eq!(given(&[]), None);
+        let fine = given(&[(DomId(3), account(600, 0))]).unwrap();
+        assert_eq!((fine.state, fine.detail.as_str()), (ProbeState::Ok, "dom 3: 600 pages"));
+        let late = given(&[(DomId(3), account(600, 0)), (DomId(7), account(300, 4))]).unwrap();
+        assert_eq!(late.detail, "dom 3: 600 pages; dom 7: 300 pages, 4 of them waiting for it");
+        assert!(late.state == ProbeState::Failed && !late.advice.is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::ioctl::{self, Granted, HelperInfo, ImportError};
+use super::ioctl::{self, DomainAccount, Granted, HelperInfo, ImportError};
 use super::kernel::{HelperDevice, Kernel};
 use super::open_device;
 use crate::xen::grants::{ExportId, GrantError};
@@ -25,7 +25,18 @@ const RECORD: usize = 16;
 #[derive(Debug)]
 pub(super) struct Zcopy {
     device: Box<dyn HelperDevice>,
-    exports: BTreeMap<u64, ExportId>,
+    exports: BTreeMap<u64, Known>,
+    /// Domains that had memory of ours before we gave any: a process before us did.
+    inherited: Vec<DomId>,
+}
+
+/// What a handle stands for.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    id: ExportId,
+    domid: DomId,
+    /// Pages of ours that the domain is charged for.
+    charged: usize,
 }
 
 impl Zcopy {
@@ -37,27 +48,44 @@ impl Zcopy {
         })?;
         let info = device.info().map_err(|error| format!("{DEVICE}: {error}"))?;
         check(&info)?;
-        Ok(Self { device, exports: BTreeMap::new() })
+        let mut inherited = Vec::new();
+        if info.pages_granted > 0 {
+            inherited.extend(accounts(&*device).map(|(domid, _)| domid));
+        }
+        Ok(Self { device, exports: BTreeMap::new(), inherited })
+    }
+
+    /// See [`crate::xen::grants::Grants::left_behind`].
+    pub(super) fn left_behind(&self) -> BTreeMap<DomId, usize> {
+        let left = |domid: &DomId| {
+            let granted = usize::try_from(self.device.domain(*domid).ok()?.pages_granted).ok()?;
+            let own = self.exports.values().filter(|known| known.domid == *domid).map(|known| known.charged);
+            Some((*domid, granted.saturating_sub(own.sum()))).filter(|(_, pages)| *pages > 0)
+        };
+        self.inherited.iter().filter_map(left).collect()
     }
 
     /// Makes a dma-buf, whose release will be reported under `id`.
     pub(super) fn export(&mut self, domid: DomId, refs: &[GrantRef], id: ExportId) -> io::Result<OwnedFd> {
         let refs: Vec<_> = refs.iter().map(|gref| gref.0).collect();
         let (fd, handle) = self.device.export(domid, &refs)?;
-        self.exports.insert(handle, id);
+        self.exports.insert(handle, Known { id, domid, charged: 0 });
         Ok(fd)
     }
 
-    /// Allocates and grants pages; the end of both will be reported under `id`.
+    /// Allocates and grants pages, perhaps in one piece; the end of both will be reported under `id`.
     pub(super) fn allocate(
         &mut self,
         domid: DomId,
         pages: usize,
+        contiguous: bool,
         id: ExportId,
     ) -> Result<(OwnedFd, Vec<GrantRef>), GrantError> {
-        let made = self.device.allocate(domid, pages);
+        let made = self.device.allocate(domid, pages, contiguous);
         let (dmabuf, granted) = made.map_err(|error| self.no_room(domid, pages, &error))?;
-        Ok((dmabuf, self.remember(granted, id)))
+        // As the helper does, whose allocator rounds up.
+        let charged = if contiguous { pages.next_power_of_two() } else { pages };
+        Ok((dmabuf, self.remember(granted, Known { id, domid, charged })))
     }
 
     /// Grants a dma-buf's pages; the end will be reported under `id`.
@@ -69,7 +97,7 @@ impl Zcopy {
         id: ExportId,
     ) -> Result<Vec<GrantRef>, GrantError> {
         match self.device.import(domid, dmabuf, pages) {
-            Ok(granted) => Ok(self.remember(granted, id)),
+            Ok(granted) => Ok(self.remember(granted, Known { id, domid, charged: pages })),
             Err(ImportError::Call(error)) => Err(self.no_room(domid, pages, &error)),
             Err(ImportError::Page { page, reason }) => {
                 Err(GrantError::Driver(format!("page {page} of the dma-buf can't be granted: {}", words(reason))))
@@ -77,8 +105,8 @@ impl Zcopy {
         }
     }
 
-    fn remember(&mut self, granted: Granted, id: ExportId) -> Vec<GrantRef> {
-        self.exports.insert(granted.handle, id);
+    fn remember(&mut self, granted: Granted, known: Known) -> Vec<GrantRef> {
+        self.exports.insert(granted.handle, known);
         granted.refs.into_iter().map(GrantRef).collect()
     }
 
@@ -101,7 +129,7 @@ impl Zcopy {
 
     /// Ends the grants of an allocation. Returns whether it is one of ours.
     pub(super) fn end_access(&self, id: ExportId) -> io::Result<bool> {
-        let Some((handle, _)) = self.exports.iter().find(|(_, known)| **known == id) else { return Ok(false) };
+        let Some((handle, _)) = self.exports.iter().find(|(_, known)| known.id == id) else { return Ok(false) };
         self.device.end_access(*handle)?;
         Ok(true)
     }
@@ -132,7 +160,7 @@ impl Zcopy {
         match self.exports.remove(&handle) {
             // Not reported: the pages are not free, and the deadline will say so to the guest.
             Some(_) if status != 0 => tracing::error!(handle, status, "the helper could not unmap a buffer's grants"),
-            Some(id) => out.push(id),
+            Some(known) => out.push(known.id),
             None => tracing::error!(handle, "the helper releases a buffer that it never gave"),
         }
     }
@@ -153,6 +181,23 @@ pub(super) fn check(info: &HelperInfo) -> Result<(), String> {
 /// For the probe: what the helper says of itself.
 pub(super) fn info() -> io::Result<HelperInfo> {
     ioctl::zcopy_info(open_device(DEVICE)?)
+}
+
+/// Xen's numbers for domains end here (`DOMID_FIRST_RESERVED`).
+const FIRST_RESERVED: u16 = 0x7ff0;
+
+/// The domains that have memory of ours, by whomever. Asks for each number that there may be, which takes
+/// milliseconds: not for the loop.
+fn accounts(device: &dyn HelperDevice) -> impl Iterator<Item = (DomId, DomainAccount)> {
+    let account = |number| Some((DomId(number), device.domain(DomId(number)).ok()?));
+    (0..FIRST_RESERVED).filter_map(account).filter(|(_, account)| account.pages_granted > 0)
+}
+
+/// For the probe: the domains that have memory of ours.
+pub(super) fn all_accounts() -> io::Result<Vec<(DomId, DomainAccount)>> {
+    let device = open_device(DEVICE)?;
+    let any = device.info()?.pages_granted > 0;
+    Ok(if any { accounts(&device).collect() } else { Vec::new() })
 }
 
 /// `enum xen_zcopy_refused`.

@@ -4,6 +4,7 @@
 # stands in xen.sh and simulator.sh:
 #   RUN GRANTWAY                 where passing things lie, and the compositor
 #   REAL PROVIDER                "yes" on real Xen, else "no"; who makes buffers of grants
+#   LOOK_AGAIN                   seconds between two looks at what is waited for
 #   spawn_grantway ARGUMENT...   the compositor, on this platform's display
 #   screendump NAME, reference NAME WIDTHxHEIGHT
 #   boot_guest NAME VDISPL [CONFIG-LINE...]   a guest with what lies in its folder, $RUN/guests/NAME; of
@@ -55,8 +56,14 @@ wait_for() {
     end=$((SECONDS + limit))
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$end" ] || fail "waited $limit s in vain for $what"
-        sleep 0.1
+        sleep "$LOOK_AGAIN"
     done
+}
+
+# rounds LAB SIMULATOR SOAK: how often something is done: on the emulated machine, where each costs seconds, on the
+# simulator, and in a soak (`make xen-soak`).
+rounds() {
+    if [ "$REAL" = no ]; then echo "$2"; elif [ -e "$LAB/soak" ]; then echo "$3"; else echo "$1"; fi
 }
 
 milliseconds() { local now=$EPOCHREALTIME; echo $((${now/[.,]/} / 1000)); }
@@ -122,8 +129,21 @@ create_guest() {
 # guest_said NAME TEXT: whether the guest's console has a line "lab: TEXT".
 guest_said() { grep -qaF "lab: $2" "$(guest_console "$1")"; }
 
-# await_guest SECONDS NAME TEXT: waits for that line.
-await_guest() { wait_for "$1" "guest $2 to say '$3'" guest_said "$2" "$3"; }
+# await_guest SECONDS NAME TEXT: waits for that line; in vain once the guest has been gone for longer than a reboot
+# takes.
+await_guest() {
+    local limit=$1 name=$2 text=$3 end look=$SECONDS gone=0
+    end=$((SECONDS + limit))
+    until guest_said "$name" "$text"; do
+        if [ "$SECONDS" -ge "$look" ]; then
+            look=$((SECONDS + 10))
+            if no_guest "$name"; then gone=$((gone + 1)); else gone=0; fi
+            [ "$gone" -lt 3 ] || fail "guest $name is gone and has not said '$text'; its last words: $(tail -n 3 "$(guest_console "$name")" | tr '\r\n' '  ')"
+        fi
+        [ "$SECONDS" -lt "$end" ] || fail "waited $limit s in vain for guest $name to say '$text'"
+        sleep "$LOOK_AGAIN"
+    done
+}
 
 # guest_value NAME KEY: the last value that the guest printed as "lab: KEY=VALUE".
 guest_value() { sed -n "s/\r//; s/^lab: $2=//p" "$(guest_console "$1")" | tail -n 1; }

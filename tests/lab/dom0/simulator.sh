@@ -4,6 +4,7 @@
 
 REAL=no
 PROVIDER=simulator
+LOOK_AGAIN=0.1
 
 # Everything that is started ends with the scenario, whatever happens to it.
 bound() { exec setpriv --pdeathsig KILL "$@"; }

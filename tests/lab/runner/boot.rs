@@ -29,6 +29,8 @@ pub(crate) struct Lab {
     pub(crate) kit: PathBuf,
     /// Where results go.
     pub(crate) out: PathBuf,
+    /// Whether the scenarios do all that they can (`rounds` in dom0/lab.sh).
+    pub(crate) soak: bool,
 }
 
 impl Lab {
@@ -38,9 +40,7 @@ impl Lab {
         let folder = self.folder(&format!("boot-{number}"))?;
         let share = self.lay_out(&folder, scenarios)?;
         let serial = folder.join("serial.log");
-        // A scenario that has some is alone in its boot.
-        let arguments = scenarios.first().map_or("", |scenario| &scenario.kernel_arguments);
-        let (mut machine, mut qmp) = self.start(&folder, &share, Serial::File(serial.clone()), arguments)?;
+        let (mut machine, mut qmp) = self.start(&folder, &share, Serial::File(serial.clone()))?;
         let mut watch = Watch { share: &share, start: Instant::now(), state: String::new() };
         let outcomes = watch.scenarios(scenarios, &mut machine, &mut qmp);
         if !machine.wait(POWER_OFF_LIMIT) {
@@ -60,7 +60,7 @@ impl Lab {
         let share = self.lay_out(&folder, &[])?;
         fs::write(share.join("shell"), "").map_err(|error| error.to_string())?;
         println!("Dom0 starts; 'exit' in its shell ends it, or Ctrl-C here while it boots.");
-        let (mut machine, mut qmp) = self.start(&folder, &share, Serial::Terminal, "")?;
+        let (mut machine, mut qmp) = self.start(&folder, &share, Serial::Terminal)?;
         while !machine.ended() {
             // Screendumps and input work from the shell too. The socket closes when the machine ends.
             if let Err(why) = requests::answer_all(seen(&share), Some(&mut qmp))
@@ -96,15 +96,18 @@ impl Lab {
             copy(&scenario.folder, &share.join("scenarios").join(&scenario.name))?;
             queue.push_str(&format!("{} {}\n", scenario.name, scenario.timeout.as_secs()));
         }
+        if self.soak {
+            fs::write(share.join("soak"), "").map_err(|error| format!("the soak's mark: {error}"))?;
+        }
         fs::write(share.join("queue"), queue).map_err(|error| format!("the queue: {error}"))?;
         Ok(share)
     }
 
-    fn start(&self, folder: &Path, share: &Path, serial: Serial, kernel_arguments: &str) -> Result<(Running, Qmp)> {
+    fn start(&self, folder: &Path, share: &Path, serial: Serial) -> Result<(Running, Qmp)> {
         // Socket paths are limited to 108 bytes, and a clone may lie deep.
         let control = std::env::temp_dir().join(format!("xen-lab-{}.qmp", std::process::id()));
         let log = folder.join("qemu.log");
-        let machine = Machine { kit: &self.kit, share, serial, control: &control, log: &log, kernel_arguments };
+        let machine = Machine { kit: &self.kit, share, serial, control: &control, log: &log };
         let mut running = machine.start()?;
         let qmp = Qmp::connect(&control).map_err(|why| {
             let ended = if running.ended() { " (QEMU has ended)" } else { "" };

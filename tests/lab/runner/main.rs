@@ -36,12 +36,14 @@ type Result<T> = std::result::Result<T, String>;
 
 const USAGE: &str =
     "usage: xen-lab [--out DIR] [SCENARIO-FOLDER...]   run scenarios (all of tests/lab/scenarios by default)
+       xen-lab [--out DIR] --soak [SCENARIO-FOLDER...]   those that do more in a soak, in full length: hours
        xen-lab [--out DIR] --simulator [SCENARIO-FOLDER...]   the same on the simulator, without Xen
        xen-lab [--out DIR] --shell              a prompt in Dom0, the compositor running";
 
 struct Arguments {
     out: PathBuf,
     shell: bool,
+    soak: bool,
     platform: Platform,
     scenarios: Vec<PathBuf>,
 }
@@ -72,6 +74,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>> {
     let mut arguments = Arguments {
         out: PathBuf::from("target/xen-lab"),
         shell: false,
+        soak: false,
         platform: Platform::Xen,
         scenarios: Vec::new(),
     };
@@ -79,6 +82,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>> {
         match word.as_str() {
             "--help" | "-h" => return Ok(None),
             "--shell" => arguments.shell = true,
+            "--soak" => arguments.soak = true,
             "--simulator" => arguments.platform = Platform::Simulator,
             "--out" => arguments.out = words.next().ok_or("--out needs a folder")?.into(),
             flag if flag.starts_with('-') => return Err(format!("unknown option {flag}")),
@@ -88,14 +92,20 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>> {
     if arguments.shell && (arguments.platform == Platform::Simulator || !arguments.scenarios.is_empty()) {
         return Err("--shell is for real Xen, and takes no scenarios".into());
     }
+    if arguments.soak && (arguments.platform == Platform::Simulator || arguments.shell) {
+        return Err("--soak is for real Xen, where scenarios are else shorter, and for scenarios".into());
+    }
     Ok(Some(arguments))
 }
 
 /// Runs what was asked for. False when a scenario failed.
 fn run(arguments: &Arguments) -> Result<bool> {
     // Read before anything is built: a wrong name must not cost the user minutes.
-    let scenarios =
-        if arguments.shell { Vec::new() } else { scenario::load(&arguments.scenarios, arguments.platform)? };
+    let scenarios = match arguments {
+        Arguments { shell: true, .. } => Vec::new(),
+        Arguments { soak: true, .. } => scenario::soaked(scenario::load(&arguments.scenarios, arguments.platform)?)?,
+        _ => scenario::load(&arguments.scenarios, arguments.platform)?,
+    };
     std::fs::create_dir_all(&arguments.out).map_err(|error| format!("{}: {error}", arguments.out.display()))?;
     let out = arguments.out.canonicalize().map_err(|error| format!("{}: {error}", arguments.out.display()))?;
     let outcomes = match arguments.platform {
@@ -105,7 +115,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         Platform::Xen => {
             let _turn = turn()?;
-            let lab = prepare(&out)?;
+            let lab = prepare(&out, arguments.soak)?;
             if arguments.shell {
                 return lab.shell().map(|()| true);
             }
@@ -139,7 +149,7 @@ fn turn() -> Result<Flock<File>> {
 }
 
 /// Builds what a boot needs: the tree, the boot files, the helper.
-fn prepare(out: &Path) -> Result<Lab> {
+fn prepare(out: &Path, soak: bool) -> Result<Lab> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
     let kit = out.join("kit");
     let status = Command::new("bash")
@@ -154,7 +164,7 @@ fn prepare(out: &Path) -> Result<Lab> {
     if !status.success() {
         return Err("the lab could not be prepared; the lines above tell why".into());
     }
-    Ok(Lab { scripts, kit, out: out.to_path_buf() })
+    Ok(Lab { scripts, kit, out: out.to_path_buf(), soak })
 }
 
 /// Runs the scenarios, as many of them in one boot as go well: after a failure, or a Dom0 that broke,

@@ -70,6 +70,20 @@ impl Picture {
         Ok(Self { width, height, pixels })
     }
 
+    /// The smallest rectangle that has all pixels of another colour than this one (red, green, blue).
+    pub(crate) fn bounds(&self, background: [u8; 3]) -> Result<Area> {
+        let pixels = self.pixels.chunks_exact(3).enumerate().filter(|(_, pixel)| *pixel != background);
+        let places: Vec<_> = pixels.map(|(index, _)| (index % self.width, index / self.width)).collect();
+        let columns = || places.iter().map(|(x, _)| *x);
+        let rows = || places.iter().map(|(_, y)| *y);
+        let (Some(x), Some(right), Some(y), Some(bottom)) =
+            (columns().min(), columns().max(), rows().min(), rows().max())
+        else {
+            return Err("the picture has the background's colour only".into());
+        };
+        Ok(Area { x, y, width: right - x + 1, height: bottom - y + 1 })
+    }
+
     /// What is left of the picture after a trip through a 16-bit RG16 buffer: each channel cut to its
     /// 5, 6 and 5 bits, and widened by repeating its upper bits.
     pub(crate) fn through_rg16(&self) -> Self {
@@ -182,6 +196,16 @@ mod tests {
         assert_eq!(two_by_two().crop(right).unwrap().pixels, [0, 255, 0, 9, 9, 9]);
         assert!(two_by_two().crop(Area { x: 1, y: 1, width: 2, height: 1 }).is_err());
         assert!(two_by_two().crop(Area { x: 0, y: 0, width: 0, height: 1 }).is_err());
+    }
+
+    #[test]
+    fn bounds_hold_all_that_is_not_background() {
+        let mut picture = Picture { width: 5, height: 4, pixels: vec![9; 60] };
+        picture.pixels[(5 + 2) * 3] = 1;
+        picture.pixels[(10 + 3) * 3 + 2] = 1;
+        let Area { x, y, width, height } = picture.bounds([9, 9, 9]).unwrap();
+        assert_eq!((x, y, width, height), (2, 1, 2, 2));
+        assert!(picture.crop(Area { x: 0, y: 0, width: 2, height: 4 }).unwrap().bounds([9, 9, 9]).is_err());
     }
 
     #[test]

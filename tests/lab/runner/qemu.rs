@@ -19,8 +19,6 @@ pub(crate) struct Machine<'a> {
     /// QEMU's control socket. Its path must be short (108 bytes).
     pub(crate) control: &'a Path,
     pub(crate) log: &'a Path,
-    /// What a scenario adds to the command line of Dom0's kernel.
-    pub(crate) kernel_arguments: &'a str,
 }
 
 /// What the machine's serial line is connected to.
@@ -48,8 +46,7 @@ impl Machine<'_> {
         command.args(["-smp", "2", "-m", "3072", "-display", "none", "-vga", "none", "-no-reboot", "-nodefaults"]);
         command.args(["-device", "bochs-display", "-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]);
         command.args(["-kernel", &kit("xen"), "-append", XEN]);
-        command
-            .args(["-initrd", &format!("{} {DOM0} {},{}", kit("vmlinuz"), self.kernel_arguments, kit("dom0.initrd"))]);
+        command.args(["-initrd", &format!("{} {DOM0},{}", kit("vmlinuz"), kit("dom0.initrd"))]);
         for (tag, folder, access) in [
             ("tree", tree.as_path(), "readonly=on"),
             ("payload", &self.kit.join("payload"), "readonly=on"),

@@ -64,6 +64,15 @@ fn perform(share: Share<'_>, qmp: Option<&mut Qmp>, request: &str) -> Result<Str
         ("colour", [picture, x, y, width, height]) => {
             Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?.only_colour()
         }
+        ("cut", [picture, x, y, width, height, to]) => {
+            let part = Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?;
+            part.write_png(&inside(share, to)?).map(|()| String::new())
+        }
+        ("bounds", [picture, x, y, width, height, background]) => {
+            let part = Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?;
+            let Area { x, y, width, height } = part.bounds(colour(background)?)?;
+            Ok(format!("{x} {y} {width} {height}"))
+        }
         ("pattern", [path, width, height, seed]) => {
             let number = |text: &str| text.parse::<u32>().map_err(|_| format!("'{text}' is no number"));
             let picture = Picture::pattern(number(width)?, number(height)?, number(seed)?);
@@ -82,6 +91,13 @@ fn area(words: [&str; 4]) -> Result<Area> {
     let number = |text: &str| text.parse::<usize>().map_err(|_| format!("'{text}' is no number of pixels"));
     let [x, y, width, height] = words;
     Ok(Area { x: number(x)?, y: number(y)?, width: number(width)?, height: number(height)? })
+}
+
+/// A colour as rrggbb.
+fn colour(text: &str) -> Result<[u8; 3]> {
+    let number = u32::from_str_radix(text, 16).ok().filter(|number| *number < 1 << 24);
+    let [_, rgb @ ..] = number.ok_or_else(|| format!("'{text}' is no colour rrggbb"))?.to_be_bytes();
+    Ok(rgb)
 }
 
 /// A path as the scenario names it, as it is called out here.

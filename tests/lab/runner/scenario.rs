@@ -18,8 +18,8 @@ pub(crate) struct Scenario {
     pub(crate) timeout: Duration,
     /// Whether it wants a Dom0 of its own.
     pub(crate) fresh_boot: bool,
-    /// More words for the command line of Dom0's kernel. No comma may be in there.
-    pub(crate) kernel_arguments: String,
+    /// How long it may take in a soak, where it has more to do in one (`rounds` in dom0/lab.sh).
+    pub(crate) soak_timeout: Option<Duration>,
     /// Where it runs.
     pub(crate) platforms: Vec<Platform>,
     /// Why not everywhere; empty where it does.
@@ -63,6 +63,13 @@ pub(crate) fn all_in(parent: &str) -> Result<Vec<Scenario>> {
     found.iter().filter(|folder| folder.is_dir()).map(|folder| read(folder)).collect()
 }
 
+/// For a soak: the scenarios that have more to do in one, with their longer limits.
+pub(crate) fn soaked(scenarios: Vec<Scenario>) -> Result<Vec<Scenario>> {
+    let longer = |scenario: Scenario| Some(Scenario { timeout: scenario.soak_timeout?, ..scenario });
+    let soaked: Vec<_> = scenarios.into_iter().filter_map(longer).collect();
+    if soaked.is_empty() { Err("none of these scenarios has a soak-timeout".into()) } else { Ok(soaked) }
+}
+
 /// The scenarios in the given folders, which must be for the platform; without any, all of the repository that are.
 pub(crate) fn load(folders: &[PathBuf], platform: Platform) -> Result<Vec<Scenario>> {
     let scenarios = if folders.is_empty() {
@@ -104,7 +111,7 @@ fn read(folder: &Path) -> Result<Scenario> {
         about: String::new(),
         timeout: Duration::from_secs(300),
         fresh_boot: false,
-        kernel_arguments: String::new(),
+        soak_timeout: None,
         platforms: Platform::ALL.to_vec(),
         reason: String::new(),
     };
@@ -126,16 +133,9 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
     let value = value.trim();
     match key.trim() {
         "about" => scenario.about = value.to_owned(),
-        "timeout" => {
-            let seconds = value.parse().map_err(|_| format!("timeout: '{value}' is no number of seconds"))?;
-            scenario.timeout = Duration::from_secs(seconds);
-        }
+        "timeout" => scenario.timeout = seconds(value)?,
+        "soak-timeout" => scenario.soak_timeout = Some(seconds(value)?),
         "fresh-boot" => scenario.fresh_boot = value == "yes",
-        "kernel-arguments" if value.contains(',') => return Err("kernel-arguments: no comma may be in there".into()),
-        "kernel-arguments" => {
-            scenario.kernel_arguments = value.to_owned();
-            scenario.fresh_boot = true;
-        }
         "platforms" => {
             scenario.platforms = value.split_whitespace().map(Platform::named).collect::<Result<_>>()?;
             if scenario.platforms.is_empty() {
@@ -144,12 +144,14 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
         }
         "reason" => value.clone_into(&mut scenario.reason),
         other => {
-            return Err(format!(
-                "unknown key '{other}' (about, timeout, fresh-boot, kernel-arguments, platforms, reason)"
-            ));
+            return Err(format!("unknown key '{other}' (about, timeout, soak-timeout, fresh-boot, platforms, reason)"));
         }
     }
     Ok(())
+}
+
+fn seconds(value: &str) -> Result<Duration> {
+    value.parse().map(Duration::from_secs).map_err(|_| format!("'{value}' is no number of seconds"))
 }
 
 #[cfg(test)]

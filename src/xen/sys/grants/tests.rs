@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -30,7 +31,11 @@ struct Memory {
 
 impl Memory {
     fn new() -> Self {
-        let file = memfd_create(c"memory", MFdFlags::MFD_CLOEXEC).unwrap();
+        Self::named(c"memory")
+    }
+
+    fn named(name: &CStr) -> Self {
+        let file = memfd_create(name, MFdFlags::MFD_CLOEXEC).unwrap();
         let len = PAGES * PAGE_SIZE;
         ftruncate(&file, i64::try_from(len).unwrap()).unwrap();
         let view = Region::map(&file, Run { offset: 0, len }, Access::ReadWrite).unwrap().into_pages(());
@@ -74,6 +79,10 @@ struct Faults {
     heaps: Vec<&'static str>,
     bad_page: Option<(u32, u32)>,
     alloc: Option<Errno>,
+    /// The same for memory in one piece.
+    one_piece: Option<Errno>,
+    /// What a process before us has left: pages, by domain.
+    left: Vec<(u16, u32)>,
 }
 
 #[derive(Debug)]
@@ -164,7 +173,8 @@ impl HelperDevice for Fake {
     }
 
     fn info(&self) -> io::Result<HelperInfo> {
-        Ok(HelperInfo { version: self.0.faults.helper.unwrap(), ..HelperInfo::default() })
+        let pages_granted = self.0.faults.left.iter().map(|(_, pages)| pages).sum();
+        Ok(HelperInfo { version: self.0.faults.helper.unwrap(), pages_granted, ..HelperInfo::default() })
     }
 
     fn export(&self, _: DomId, refs: &[u32]) -> io::Result<(OwnedFd, u64)> {
@@ -173,9 +183,12 @@ impl HelperDevice for Fake {
         Ok((self.0.guest.open(), self.hold(Rc::clone(&self.0.guest), None)))
     }
 
-    fn allocate(&self, _: DomId, _: usize) -> io::Result<(OwnedFd, Granted)> {
+    fn allocate(&self, _: DomId, _: usize, contiguous: bool) -> io::Result<(OwnedFd, Granted)> {
         fails(self.0.faults.alloc)?;
-        let memory = Rc::new(Memory::new());
+        if contiguous {
+            fails(self.0.faults.one_piece)?;
+        }
+        let memory = Rc::new(Memory::named(if contiguous { c"piece" } else { c"memory" }));
         Ok((memory.open(), self.granted(memory)))
     }
 
@@ -197,8 +210,19 @@ impl HelperDevice for Fake {
         Ok(())
     }
 
-    fn domain(&self, _: DomId) -> io::Result<DomainAccount> {
-        Ok(DomainAccount { pages_granted: 90, pages_waiting: 7, max_pages: 92, ..DomainAccount::default() })
+    fn domain(&self, domid: DomId) -> io::Result<DomainAccount> {
+        if self.0.faults.alloc == Some(Errno::EDQUOT) {
+            return Ok(DomainAccount {
+                pages_granted: 90,
+                pages_waiting: 7,
+                max_pages: 92,
+                ..DomainAccount::default()
+            });
+        }
+        let left = self.0.faults.left.iter().find(|(number, _)| *number == domid.0).map_or(0, |(_, pages)| *pages);
+        let held = self.0.held.borrow();
+        let ours = held.values().filter(|held| domid == GUEST && held.ours.is_some()).count() * PAGES;
+        Ok(DomainAccount { pages_granted: left + u32::try_from(ours).unwrap(), ..DomainAccount::default() })
     }
 
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -352,6 +376,18 @@ fn a_mapping_without_room_is_not_the_guests_fault() {
     assert_eq!(fake.0.mapped.get(), 0);
 }
 
+/// A display that gathers.
+fn any(_: BorrowedFd<'_>) -> Result<(), String> {
+    Ok(())
+}
+
+/// One that doesn't.
+fn one_piece(dmabuf: BorrowedFd<'_>) -> Result<(), String> {
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dmabuf));
+    let name = fs::read_link(path).unwrap();
+    if name.to_string_lossy().contains("memfd:piece") { Ok(()) } else { Err("not in one piece".to_owned()) }
+}
+
 /// What holds for every source of memory of ours.
 fn test_source(faults: Faults, display: bool, provider: Provider, reasons: &[&str]) {
     let fake = Fake::new(faults);
@@ -359,7 +395,7 @@ fn test_source(faults: Faults, display: bool, provider: Provider, reasons: &[&st
     let allocation = if display {
         grants.grant_dmabuf(GUEST, Memory::new().file.into(), PAGES)
     } else {
-        grants.allocate(GUEST, PAGES)
+        grants.allocate(GUEST, PAGES, &mut any)
     };
     let allocation = allocation.unwrap();
     assert_eq!((allocation.provider, allocation.refs.len()), (provider, PAGES));
@@ -415,12 +451,76 @@ fn memory_that_can_not_be_granted_page_by_page_is_passed_over_with_the_reason() 
 #[test]
 fn memory_of_ours_needs_the_helper_and_its_quota() {
     let quota = Fake::new(Faults { alloc: Some(Errno::EDQUOT), ..ready() });
-    let error = quota.grants().allocate(GUEST, PAGES).unwrap_err();
+    let error = quota.grants().allocate(GUEST, PAGES, &mut any).unwrap_err();
     assert!(matches!(&error, GrantError::NoRoom { .. }) && error.to_string().contains("90 of at most 92"), "{error}");
     assert!(error.to_string().contains("still maps 7"), "{error}");
     for (helper, why) in [(None, "can't be opened"), (Some(3), "speaks version 3")] {
         let fake = Fake::new(Faults { helper, heaps: vec!["system"], ..Faults::default() });
-        let error = fake.grants().allocate(GUEST, PAGES).unwrap_err();
+        let error = fake.grants().allocate(GUEST, PAGES, &mut any).unwrap_err();
         assert!(matches!(error, GrantError::Driver(_)) && error.to_string().contains(why), "{error}");
     }
+}
+
+#[test]
+fn a_display_that_can_not_gather_gets_one_piece() {
+    let fake = Fake::new(ready());
+    let mut grants = fake.grants();
+    let first = grants.allocate(GUEST, PAGES, &mut one_piece).unwrap();
+    assert_eq!(first.provider, Provider::HelperContiguous);
+    assert!(first.reason.contains("xen-zcopy-alloc: not in one piece"), "{}", first.reason);
+    assert_ne!(releases(&mut grants, 2000), [first.id], "what did not do is given back");
+    assert_eq!(fake.0.held.borrow().len(), 1);
+    // From then on one piece comes first.
+    let second = grants.allocate(GUEST, PAGES, &mut one_piece).unwrap();
+    assert_eq!((second.provider, second.reason.as_str()), (Provider::HelperContiguous, "the kernel has no dma-heap"));
+    for allocation in [first, second] {
+        grants.end_access(allocation.id);
+        drop(allocation.memory);
+        assert_eq!(releases(&mut grants, 2000), [allocation.id]);
+    }
+    assert!(fake.0.held.borrow().is_empty());
+    // A dma-heap of any pages is passed over too, and one of contiguous memory is not.
+    let heap = Fake::new(Faults { heaps: vec!["system"], ..ready() });
+    let piece = heap.grants().allocate(GUEST, PAGES, &mut one_piece).unwrap();
+    assert_eq!(piece.provider, Provider::HelperContiguous);
+    assert_eq!(piece.reason, "dma-heap system: not in one piece");
+    let both = Fake::new(Faults { heaps: vec!["system", "reserved"], ..ready() });
+    let reserved = both.grants().allocate(GUEST, PAGES, &mut one_piece).unwrap();
+    assert_eq!(reserved.provider, Provider::ContiguousHeap);
+}
+
+#[test]
+fn without_one_piece_any_pages_do_and_the_reason_is_told() {
+    let fake = Fake::new(Faults { one_piece: Some(Errno::ENOMEM), ..ready() });
+    let mut grants = fake.grants();
+    for _ in 0..2 {
+        let allocation = grants.allocate(GUEST, PAGES, &mut one_piece).unwrap();
+        assert_eq!(allocation.provider, Provider::HelperAllocation);
+        assert!(allocation.reason.contains("xen-zcopy-contiguous: no room"), "{}", allocation.reason);
+    }
+    // A display that takes neither is asked once.
+    let fake = Fake::new(ready());
+    let mut grants = fake.grants();
+    let neither = grants.allocate(GUEST, PAGES, &mut |_| Err("no".to_owned())).unwrap();
+    assert_eq!(neither.provider, Provider::HelperAllocation);
+    assert!(neither.reason.ends_with("xen-zcopy-alloc: no; xen-zcopy-contiguous: no"), "{}", neither.reason);
+    let again = grants.allocate(GUEST, PAGES, &mut |_| panic!("asked again")).unwrap();
+    assert_eq!(again.provider, Provider::HelperAllocation);
+    assert_eq!(releases(&mut grants, 2000).len(), 1);
+    assert_eq!(fake.0.held.borrow().len(), 2, "the piece that was no use is given back");
+}
+
+#[test]
+fn what_a_process_before_us_left_is_told_apart_from_ours() {
+    let fake = Fake::new(Faults { left: vec![(GUEST.0, 5), (9, 40)], ..ready() });
+    let mut grants = fake.grants();
+    let left = BTreeMap::from([(GUEST, 5), (DomId(9), 40)]);
+    assert_eq!(grants.left_behind(), left);
+    let ours = grants.allocate(GUEST, PAGES, &mut any).unwrap();
+    assert_eq!(grants.left_behind(), left);
+    grants.end_access(ours.id);
+    drop(ours.memory);
+    assert_eq!(releases(&mut grants, 2000), [ours.id]);
+    assert_eq!(grants.left_behind(), left);
+    assert!(Fake::new(ready()).grants().left_behind().is_empty());
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-rounds=20
+rounds=$(rounds 5 - 100)
 cat >"$RUN/be-alloc.toml" <<'END'
 [guest.ours]
 be-alloc = true

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Slows down a guest whose requests are refused again and again: a refused request costs us nearly what a
+//! granted one does, and other guests' CPU time.
+
+use std::time::Duration;
+
+use crate::time::Time;
+
+use super::rate::Bucket;
+
+/// The first delay, which doubles with each further refusal.
+const LEAST: Duration = Duration::from_millis(1);
+
+/// The longest delay: a frame at 60 Hz, so that a flip behind a refused request is late by no more than that.
+const MOST: Duration = Duration::from_millis(16);
+
+/// A guest is itself again when nothing of it was delayed for so long.
+const FORGOTTEN: Duration = Duration::from_secs(1);
+
+/// What a refusal leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hold {
+    /// The ring's next request is served then, at the earliest.
+    pub(super) until: Time,
+    /// The guest was not slowed down before: the log may say so.
+    pub(super) begins: bool,
+}
+
+/// One guest's pace.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Refusals that have no consequences.
+    borne: Bucket,
+    delay: Duration,
+    /// The end of the last hold: those of several rings follow each other.
+    until: Time,
+    forgotten: Time,
+    holds: u64,
+}
+
+impl Pace {
+    /// So many refusals a second, at once too, have no consequences.
+    pub(super) fn new(refusals_per_second: u32) -> Self {
+        let borne = Bucket::new(refusals_per_second, Duration::from_secs(1), refusals_per_second);
+        Self { borne, delay: Duration::ZERO, until: Time::ZERO, forgotten: Time::ZERO, holds: 0 }
+    }
+
+    /// A request was refused.
+    pub(super) fn refused(&mut self, now: Time) -> Option<Hold> {
+        if self.borne.take(now) {
+            return None;
+        }
+        let begins = self.forgotten <= now;
+        self.delay = if begins { LEAST } else { self.delay.saturating_mul(2).min(MOST) };
+        self.until = self.until.max(now).saturating_add(self.delay);
+        self.forgotten = self.until.saturating_add(FORGOTTEN);
+        self.holds = self.holds.saturating_add(1);
+        Some(Hold { until: self.until, begins })
+    }
+
+    /// How often a ring was held back.
+    pub(super) const fn holds(&self) -> u64 {
+        self.holds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Duration::from_secs(100);
+
+    #[test]
+    fn the_delay_grows_to_a_frame_and_is_forgotten() {
+        let mut pace = Pace::new(3);
+        assert_eq!([(); 3].map(|()| pace.refused(START)), [None; 3]);
+        let mut now = START;
+        for (millis, begins) in [(1, true), (2, false), (4, false), (8, false), (16, false), (16, false)] {
+            let until = now + Duration::from_millis(millis);
+            assert_eq!(pace.refused(now), Some(Hold { until, begins }));
+            now = until;
+        }
+        assert_eq!(pace.holds(), 6);
+        now += Duration::from_secs(2);
+        assert_eq!([(); 3].map(|()| pace.refused(now)), [None; 3]);
+        assert_eq!(pace.refused(now), Some(Hold { until: now + LEAST, begins: true }));
+    }
+
+    #[test]
+    fn a_guest_with_several_rings_is_refused_no_more_often() {
+        let (mut pace, mut rings, mut refused) = (Pace::new(1), [START; 4], 0);
+        for millis in 0..10_000 {
+            let now = START + Duration::from_millis(millis);
+            for ring in rings.iter_mut().filter(|ring| **ring <= now) {
+                *ring = pace.refused(now).map_or(now, |hold| hold.until);
+                refused += 1;
+            }
+        }
+        assert!((600..=680).contains(&refused), "{refused} in 10 s");
+    }
+
+    #[test]
+    fn a_guest_that_never_stops_is_refused_about_eighty_times_a_second() {
+        let (mut pace, mut now, mut refused) = (Pace::new(20), START, 0);
+        while now < START + Duration::from_secs(10) {
+            now = pace.refused(now).map_or(now, |hold| hold.until);
+            refused += 1;
+        }
+        assert!((800..=860).contains(&refused), "{refused} in 10 s");
+    }
+}
