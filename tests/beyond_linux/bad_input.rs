@@ -238,13 +238,20 @@ fn a_device_that_connects_anew_is_told_of_the_lock_anew() {
     desk.input(InputAction::Key { code: CAPS, pressed: None });
     led.drain(&mut desk, "web");
     assert_eq!(led.keyboard.take_log(), tap);
-    // A driver that is loaded anew has a page of its own, and all locks off.
-    led.keyboard.publish(&mut led.display.guest).unwrap();
-    led.reconnect();
-    wait_for("the lock", || {
-        led.keyboard.take_events().unwrap();
-        (led.keyboard.log.len() >= 2).then_some(())
-    });
-    assert_eq!(led.keyboard.take_log(), tap);
+    // A driver that is loaded anew has a page of its own, and all locks off; so has one whose domain was restored,
+    // which does not go through Initialising.
+    for restored in [false, true] {
+        led.keyboard.publish(&mut led.display.guest).unwrap();
+        if restored {
+            led.keyboard.set_state(&mut led.display.guest, XenbusState::Initialised).unwrap();
+        } else {
+            led.reconnect();
+        }
+        wait_for("the lock", || {
+            led.keyboard.take_events().unwrap();
+            (led.keyboard.log.len() >= 2).then_some(())
+        });
+        assert_eq!(led.keyboard.take_log(), tap, "restored: {restored}");
+    }
     desk.quit();
 }

@@ -212,7 +212,7 @@ impl Desk {
     }
 
     pub(crate) fn capabilities(&self, window: WindowId) -> Option<Capabilities> {
-        self.registry.capabilities(window)
+        self.registry.input_connection(window).map(|(_, capabilities)| capabilities)
     }
 
     pub(crate) fn input(&mut self, window: WindowId, events: &[Input]) {

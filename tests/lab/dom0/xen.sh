@@ -97,7 +97,8 @@ boot_guest() {
 # guest_with_input NAME SCRIPT VDISPL TEXT: a guest with an input device that has said TEXT. One boot in five Linux
 # loses its keyboard to a race of its own xenbus ("state reset occurred"): then once more.
 guest_with_input() {
-    local try
+    local try console
+    console=$(guest_console "$1")
     for try in 1 2 3; do
         create_guest "$1" "$2" "$3" "vkb = ['backend-type=linux,backend=0']"
         await_guest 300 "$1" "$4"
@@ -105,6 +106,8 @@ guest_with_input() {
         say "$1 lost its input device at boot $try"
         destroy_guest "$1"
         wait_for 60 "the guest's end" no_guest "$1"
+        # What it said then is not to be taken for what it says at the next boot.
+        mv "$console" "${console%.log}-boot-$try.log"
     done
     fail "$1 has no input device"
 }
