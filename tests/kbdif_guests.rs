@@ -311,3 +311,31 @@ fn a_number_used_again_is_another_guest() {
     desk.until("the new guest to have its own name", |desk| desk.name_of(domid) == Some("other"));
     assert!(desk.capabilities(window).is_none(), "what the old one had is gone");
 }
+
+#[test]
+fn a_compositor_that_ends_releases_all_that_is_held() {
+    let mut desk = Desk::start();
+    let mut peer = desk.peer("web", "conn-a:320x240", LINUX);
+    let window = desk.windows(&peer)[0];
+    desk.input(window, &[key(SHIFT, true), key(BTN_LEFT, true), down(1, 1, 1), Input::TouchSync]);
+    seen(&mut desk, &mut peer);
+    assert_eq!((peer.keyboard.view.keys.len(), peer.keyboard.view.contacts.len()), (2, 1));
+    desk.shut_down();
+    // No other one comes: this one has to have said it.
+    peer.keyboard.take_events().unwrap();
+    let view = &peer.keyboard.view;
+    assert!(view.keys.is_empty() && view.contacts.is_empty() && !view.unsynced, "{view:?}");
+}
+
+#[test]
+fn a_device_that_starts_anew_is_told_that_all_is_up_on_its_old_page() {
+    let mut desk = Desk::start();
+    let mut peer = desk.peer("web", "conn-a:320x240", LINUX);
+    let window = desk.windows(&peer)[0];
+    desk.input(window, &[key(SHIFT, true)]);
+    assert_eq!(seen(&mut desk, &mut peer), ["keyboard KEY 42 1"]);
+    let Peer { display, keyboard } = &mut peer;
+    desk.serve(|| keyboard.set_state(&mut display.guest, XenbusState::Initialising).unwrap());
+    desk.until("the end of the connection", |desk| desk.session(&peer.display.guest).is_none());
+    assert_eq!(seen(&mut desk, &mut peer), ["keyboard KEY 42 0"]);
+}

@@ -19,6 +19,7 @@ use super::Context;
 #[derive(Debug)]
 pub(super) struct KeyboardLink {
     label: String,
+    number: u64,
     session: Session,
     port: Port,
     wakeups: Bucket,
@@ -27,13 +28,14 @@ pub(super) struct KeyboardLink {
 }
 
 impl KeyboardLink {
-    /// Maps the guest's page and binds its event channel.
+    /// Maps the guest's page and binds its event channel. `number` names the connection.
     ///
     /// # Errors
     /// A sentence that says what failed; then nothing stays mapped or bound. A guest's kernel can revoke the
     /// page of a device whose state already reads Initialised, so this is to be tried again.
     pub(super) fn connect(
         label: String,
+        number: u64,
         domid: DomId,
         setup: Setup,
         limits: Limits,
@@ -47,10 +49,15 @@ impl KeyboardLink {
         let port = context.channels.bind(domid, setup.port);
         let port = port.map_err(|error| format!("event channel {} can't be bound: {error}", setup.port))?;
         let wakeups = Bucket::new(rate, Duration::from_secs(1), rate.div_euclid(10));
-        let mut link = Self { label, session, port, wakeups, masked: false };
+        let mut link = Self { label, number, session, port, wakeups, masked: false };
         // What a page of a predecessor is owed.
         link.flush(context);
         Ok(link)
+    }
+
+    /// Names the connection: no other one has the same.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) const fn port(&self) -> Port {

@@ -48,6 +48,8 @@ pub struct Entry {
     policy: GuestPolicy,
     link: Option<KeyboardLink>,
     log: Bucket,
+    /// It was told of that the guest asks for what it can't have.
+    warned: bool,
 }
 
 /// All input devices.
@@ -57,13 +59,15 @@ pub struct Keyboards {
     entries: BTreeMap<InputKey, Entry>,
     /// The displays that the toolstack has configured, as they were before their guests could change them.
     displays: BTreeMap<DeviceKey, Vec<Area>>,
+    /// How often any device has connected.
+    connections: u64,
 }
 
 impl Keyboards {
     /// Begins to follow xenstore.
     pub(super) fn new(store: &mut Store) -> Self {
         let followers = (1..).zip(KINDS).map(|(number, kind)| Follower::new(kind, number, store));
-        Self { followers: followers.collect(), entries: BTreeMap::new(), displays: BTreeMap::new() }
+        Self { followers: followers.collect(), entries: BTreeMap::new(), displays: BTreeMap::new(), connections: 0 }
     }
 
     /// Takes in one event of xenstore, if it is about an input device.
@@ -176,9 +180,12 @@ impl Keyboards {
                 DeviceAction::Connect(setup) => {
                     let label = format!("guest \"{}\" (dom {})", entry.policy.label, id.key.domid);
                     let limits = entry.policy.input.limits.clone();
-                    let result = KeyboardLink::connect(label, id.key.domid, *setup, limits, context);
+                    self.connections = self.connections.wrapping_add(1);
+                    let number = self.connections;
+                    let result = KeyboardLink::connect(label, number, id.key.domid, *setup, limits, context);
                     let result = result.map(|link| {
                         entry.say(id.key, context.now, "connected");
+                        entry.warn_of_the_impossible(id.key);
                         entry.link = Some(link);
                     });
                     let actions = entry.device.connected(result, context.now);
@@ -224,10 +231,11 @@ impl Keyboards {
         scopes.min_by_key(|(_, scope)| !matches!(scope, Scope::Connector(_)))
     }
 
-    /// What the device of a window takes.
-    pub(super) fn capabilities(&self, place: &Place<'_>) -> Option<Capabilities> {
+    /// The connection of a window's device, by a number that no other has, and what the device takes.
+    pub(super) fn connection(&self, place: &Place<'_>) -> Option<(u64, Capabilities)> {
         let (id, _) = self.serving(place)?;
-        Some(self.entries.get(&id)?.link.as_ref()?.capabilities())
+        let link = self.entries.get(&id)?.link.as_ref()?;
+        Some((link.number(), link.capabilities()))
     }
 
     /// Hands what the user did to the device of a window.
@@ -341,6 +349,7 @@ impl Entry {
             policy,
             link: None,
             log: super::log_bucket(),
+            warned: false,
         }
     }
 
@@ -375,6 +384,15 @@ impl Entry {
     fn say(&mut self, key: DeviceKey, now: Time, what: &str) {
         if self.log.take(now) {
             tracing::info!("{}: {what}", self.describe(key));
+        }
+    }
+
+    /// One line for each device: a guest can connect anew as often as it likes.
+    fn warn_of_the_impossible(&mut self, key: DeviceKey) {
+        let asked = self.device.impossible();
+        if !asked.is_empty() && !std::mem::replace(&mut self.warned, true) {
+            let asked = asked.join(" and ");
+            tracing::warn!("{}: it asks for {asked}, which it was not offered; it does without", self.describe(key));
         }
     }
 

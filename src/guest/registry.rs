@@ -270,11 +270,11 @@ impl Registry {
         sessions.chain(devices).chain(self.follower.deadline()).chain(self.keyboards.deadline()).min()
     }
 
-    /// What the input device of the guest that owns a window takes; `None` when it has none, or is not
-    /// connected yet.
+    /// The connection of the input device that serves a window, by a number that no other connection has, and
+    /// what the device takes; `None` when there is none, or it is not connected yet.
     #[must_use]
-    pub fn capabilities(&self, window: WindowId) -> Option<Capabilities> {
-        self.keyboards.capabilities(&place(&self.entries, window)?)
+    pub fn input_connection(&self, window: WindowId) -> Option<(u64, Capabilities)> {
+        self.keyboards.connection(&place(&self.entries, window)?)
     }
 
     /// Hands what the user did to the guest that owns the window, with at most one notify for all of it.

@@ -90,6 +90,7 @@ pub struct Device {
     frontend_state: Option<XenbusState>,
     /// The frontend's state has been looked at.
     looked: bool,
+    impossible: Vec<&'static str>,
     phase: Phase,
     retry: Option<Time>,
     wait: Duration,
@@ -106,6 +107,7 @@ impl Device {
             features: Features::default(),
             frontend_state: None,
             looked: false,
+            impossible: Vec::new(),
             phase: Phase::New,
             retry: None,
             wait: RETRY,
@@ -122,6 +124,12 @@ impl Device {
     #[must_use]
     pub const fn features(&self) -> &Features {
         &self.features
+    }
+
+    /// What the frontend asked for and can't have, as read last: the names of its keys.
+    #[must_use]
+    pub fn impossible(&self) -> &[&'static str] {
+        &self.impossible
     }
 
     /// Whether the guest has not looked at the features yet. Linux reads them once, when it finds the device.
@@ -239,6 +247,7 @@ impl Device {
             Look::Refused(reason) => self.refuse(reason, now, &mut out),
             Look::Found => out.push(DeviceAction::ReadAgain),
             Look::Both(view) => {
+                self.impossible = self.features.impossible(snapshot, self.half.frontend());
                 self.frontend_state = view.frontend;
                 self.looked = true;
                 self.step(&view, &mut out);

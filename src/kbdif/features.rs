@@ -146,6 +146,21 @@ impl Features {
         }
     }
 
+    /// The requests in the frontend's directory that can't be granted: what was not offered, and what is no
+    /// number. The guest does without, as [`Features::capabilities`] says.
+    #[must_use]
+    pub fn impossible(&self, snapshot: &Snapshot, frontend: &str) -> Vec<&'static str> {
+        let granted = self.capabilities(Requests { abs_pointer: true, raw_pointer: true, multi_touch: true }, u8::MAX);
+        let offers = [granted.absolute.is_some(), granted.raw_pointer, granted.touch.is_some()];
+        let asked = REQUEST_KEYS.into_iter().zip(offers);
+        let in_vain = |key: &str, offered: bool| match snapshot.value(&format!("{frontend}/{key}")).map(parse_u32) {
+            Some(Some(value)) => value != 0 && !offered,
+            Some(None) => true,
+            None => false,
+        };
+        asked.filter(|(key, offered)| in_vain(key, *offered)).map(|(key, _)| key).collect()
+    }
+
     /// What to write into our directory before the guest looks, so that its pointer and its touch screen fit a
     /// display of that size; what the toolstack has configured stays as it is.
     #[must_use]

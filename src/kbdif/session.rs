@@ -244,14 +244,21 @@ impl Session {
     }
 
     fn motion(&mut self, event: Event) {
+        // A turn of the wheel that waits stands for itself: what comes after it, motion or a turn the other way,
+        // would move or undo it. Only more turns of the same direction, at the same place, are added to it.
+        let joins = |waits: i32, comes: i32, moves: bool| waits == 0 || (!moves && waits.signum() == comes.signum());
         let merged = match (self.queue.back_mut(), event) {
-            (Some(Event::Motion { x, y, z }), Event::Motion { x: dx, y: dy, z: dz }) => {
+            (Some(Event::Motion { x, y, z }), Event::Motion { x: dx, y: dy, z: dz })
+                if joins(*z, dz, (dx, dy) != (0, 0)) =>
+            {
                 *x = x.saturating_add(dx);
                 *y = y.saturating_add(dy);
                 *z = z.saturating_add(dz);
                 true
             }
-            (Some(Event::Position { x, y, z }), Event::Position { x: newer_x, y: newer_y, z: dz }) => {
+            (Some(Event::Position { x, y, z }), Event::Position { x: newer_x, y: newer_y, z: dz })
+                if joins(*z, dz, (newer_x, newer_y) != (*x, *y)) =>
+            {
                 (*x, *y, *z) = (newer_x, newer_y, z.saturating_add(dz));
                 true
             }
@@ -410,10 +417,13 @@ impl Session {
             Event::Key { pressed: true, code } => self.told.insert(code),
             Event::Key { pressed: false, code } => {
                 self.told.remove(code);
-                self.owed.remove(code);
+                // One that waited in the queue is of an earlier press than the one that is owed its release.
+                if was_owed {
+                    self.owed.remove(code);
+                }
             }
             Event::Touch { contact, event } => {
-                self.contacts.told(contact, event);
+                self.contacts.told(contact, event, was_owed);
                 self.frame_open = event != TouchEvent::Sync;
                 // What was in the queue has its sync there too.
                 self.sync_due |= was_owed && self.frame_open;

@@ -88,13 +88,16 @@ impl Contacts {
         self.last
     }
 
-    /// The guest was told.
-    pub(super) fn told(&mut self, contact: u8, event: TouchEvent) {
+    /// The guest was told; of what it was owed, or of what waited in order.
+    pub(super) fn told(&mut self, contact: u8, event: TouchEvent, was_owed: bool) {
         self.last = contact;
         let Some(slot) = self.slot(contact) else { return };
         match event {
             TouchEvent::Down { .. } => slot.told = true,
-            TouchEvent::Up => *slot = Slot { finger: slot.finger, told: false, owed: false },
+            TouchEvent::Up => {
+                slot.told = false;
+                slot.owed &= !was_owed;
+            }
             TouchEvent::Motion { .. } | TouchEvent::Sync | TouchEvent::Shape { .. } | TouchEvent::Orientation(_) => {}
         }
     }

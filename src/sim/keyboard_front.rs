@@ -44,6 +44,8 @@ pub struct KeyboardFront {
     pub wakeups: u64,
     /// Why the guest's kernel would have crashed, if it would have.
     pub oops: Option<String>,
+    /// The touch screen's axes, 0 to these.
+    pub touch_area: Option<(i32, i32)>,
     directory: String,
     backend: String,
     state: XenbusState,
@@ -65,6 +67,7 @@ impl KeyboardFront {
             events: 0,
             wakeups: 0,
             oops: None,
+            touch_area: None,
             directory,
             backend: String::new(),
             state: XenbusState::Initialising,
@@ -149,6 +152,8 @@ impl KeyboardFront {
         let touch = number("feature-multi-touch", 0)? != 0;
         let size = (number("width", 800)?, number("height", 600)?);
         let contacts = if touch { number("multi-touch-num-contacts", 1)? } else { 0 };
+        let touch_size = (number("multi-touch-width", 800)?, number("multi-touch-height", 600)?);
+        self.touch_area = touch.then_some(touch_size);
         self.view = View::new(Devices {
             keyboard: number("feature-disable-keyboard", 0)? == 0,
             pointer: number("feature-disable-pointer", 0)? == 0,

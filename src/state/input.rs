@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Between the seat and everything else: what is where goes in, and what comes out is carried out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::backend::input::{Axis, Fraction, InputDevice, InputEvent, InputKind, Lamps, TouchEvent};
 use crate::control::{GuestSelector, InputAction, TouchPhase};
+use crate::guest::Context;
 use crate::guest::link::Link;
-use crate::guest::{Context, DeviceKey};
 use crate::input::{Command, Device, GuestEvent, Keymap, Outcome, Owner, PointerKind, Seat, Target, World};
 use crate::kbdif::{Capabilities, Contact, ContactEvent, Input};
 use crate::scene::WindowId;
@@ -24,8 +24,6 @@ pub(super) struct Desk {
     pub(super) seat: Seat,
     /// Dom0's layout; `None` where it can't be had.
     keymap: Option<Keymap>,
-    owners: BTreeMap<DeviceKey, Owner>,
-    last_owner: u64,
     lamps: Lamps,
     /// What guests are to be told, in order.
     pending: Vec<(WindowId, Telling)>,
@@ -40,18 +38,7 @@ enum Telling {
 impl Desk {
     pub(super) const fn new(seat: Seat, keymap: Option<Keymap>) -> Self {
         let lamps = seat.lamps();
-        Self { seat, keymap, owners: BTreeMap::new(), last_owner: 0, lamps, pending: Vec::new() }
-    }
-
-    /// A device that was not connected before is another owner.
-    fn owner(&mut self, key: DeviceKey, before: &BTreeMap<DeviceKey, Owner>) -> Owner {
-        let last = &mut self.last_owner;
-        *self.owners.entry(key).or_insert_with(|| {
-            before.get(&key).copied().unwrap_or_else(|| {
-                *last = last.wrapping_add(1);
-                Owner(*last)
-            })
-        })
+        Self { seat, keymap, lamps, pending: Vec::new() }
     }
 }
 
@@ -75,13 +62,13 @@ impl State {
         self.desk.seat.look(World { stage: self.scene.stage(), targets });
     }
 
-    fn targets(&mut self) -> Vec<Target> {
+    fn targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
-        let before = std::mem::take(&mut self.desk.owners);
-        for (key, entry) in self.registry.devices_by_key() {
+        for (_, entry) in self.registry.devices_by_key() {
             for window in entry.link().into_iter().flat_map(Link::windows) {
-                let capabilities = self.registry.capabilities(window);
-                let device = capabilities.map(|capabilities| device(self.desk.owner(key, &before), capabilities));
+                // Windows that one device serves have one owner; a device that connects anew is another one.
+                let device = self.registry.input_connection(window);
+                let device = device.map(|(number, capabilities)| device_of(Owner(number), capabilities));
                 targets.push(Target { window, policy: entry.policy().routing, device });
             }
         }
@@ -303,7 +290,7 @@ fn press(code: u32, pressed: Option<bool>) -> Vec<(u32, bool)> {
     pressed.map_or_else(|| vec![(code, true), (code, false)], |pressed| vec![(code, pressed)])
 }
 
-fn device(owner: Owner, capabilities: Capabilities) -> Device {
+fn device_of(owner: Owner, capabilities: Capabilities) -> Device {
     let pointer = match capabilities {
         Capabilities { absolute: Some(_), .. } => Some(PointerKind::Absolute),
         Capabilities { relative: true, .. } => Some(PointerKind::Relative),

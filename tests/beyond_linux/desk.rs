@@ -2,7 +2,7 @@
 //! A compositor and guests in processes of their own, as a user would start them.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,24 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantway-sim-guest"));
         command.arg("--socket").arg(self.dir.path().join("xen.sock")).args(["--name", name]).args(arguments);
         Guest(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Where the hypervisor listens.
+    pub(crate) fn xen(&self) -> PathBuf {
+        self.dir.path().join("xen.sock")
+    }
+
+    /// What the compositor has printed: warnings and errors.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+        log.lines().map(str::to_owned).collect()
+    }
+
+    /// The compositor's memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.compositor.id())).unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
     }
 
     pub(crate) fn status(&mut self) -> Status {
@@ -143,9 +161,13 @@ impl Desk {
 }
 
 impl Drop for Desk {
+    #[expect(clippy::print_stderr, reason = "for whoever reads why a test failed")]
     fn drop(&mut self) {
         let _ended_already = self.compositor.kill();
         let _reaped_already = self.compositor.wait();
+        if std::thread::panicking() {
+            eprintln!("the compositor printed:\n{}", self.log().join("\n"));
+        }
     }
 }
 
@@ -154,6 +176,7 @@ fn start_compositor(dir: &Path, arguments: &[&str]) -> Child {
     let platform = format!("sim:{}", dir.join("xen.sock").display());
     command.args(["--platform", &platform, "--backend", "headless", "--log", "warn"]);
     command.arg("--socket").arg(dir.join("control.sock")).args(arguments).stdin(Stdio::null());
+    command.stderr(std::fs::File::create(dir.join("log")).unwrap());
     command.spawn().unwrap()
 }
 

@@ -2,7 +2,8 @@
 //! What no scenario can tell (docs/lab.md), on the simulator, with the compositor and the guests in processes of
 //! their own: Linux's front driver never asks for an EDID, never sends `data_ofs`, and makes 0x0 buffers only of
 //! another driver's; twenty boots of a guest would take the emulated machine half an hour; and what a driver is told
-//! whose guest may not have our memory. And what the user does, by `grantway msg input`, in [`input`].
+//! whose guest may not have our memory. What the user does, by `grantway msg input`, in [`input`]; and guests
+//! that make trouble with their input devices, in [`bad_input`].
 #![cfg(all(feature = "sim", feature = "compositor"))]
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod bad_input;
 mod desk;
 mod input;
 

@@ -368,3 +368,19 @@ fn a_pointer_of_an_output_that_is_gone_is_on_another() {
     desk.look();
     assert_eq!(desk.seat.cursor(), Some((299, 199)));
 }
+
+#[test]
+fn a_window_that_goes_takes_what_was_held_there_with_it_though_its_guest_has_another() {
+    let mut desk = Desk::new();
+    let left = desk.guest(1, 300, 200, ALL);
+    desk.guest(1, 300, 200, ALL);
+    desk.click_into(left, 10, 10);
+    desk.key(SHIFT, true);
+    desk.told();
+    desk.scene.remove_window(left);
+    desk.targets.retain(|target| target.window != left);
+    desk.look();
+    assert_eq!(desk.told(), ["1: -42"]);
+    desk.key(SHIFT, false);
+    assert_eq!(desk.told(), [""; 0]);
+}

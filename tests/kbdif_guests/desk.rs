@@ -212,7 +212,7 @@ impl Desk {
     }
 
     pub(crate) fn capabilities(&self, window: WindowId) -> Option<Capabilities> {
-        self.registry.capabilities(window)
+        self.registry.input_connection(window).map(|(_, capabilities)| capabilities)
     }
 
     pub(crate) fn input(&mut self, window: WindowId, events: &[Input]) {
@@ -235,11 +235,16 @@ impl Desk {
         self.hypervisor.store_value(&format!("/local/domain/0/backend/vinput/{}/0/{key}", guest.domid()))
     }
 
+    /// Ends the compositor in order.
+    pub(crate) fn shut_down(&mut self) {
+        self.with(|registry, store, context| registry.shut_down(store, context));
+        self.until("the end", |desk| desk.registry.is_settled());
+    }
+
     /// Ends the compositor, in order or killed, and starts another one.
     pub(crate) fn restart(&mut self, in_order: bool) {
         if in_order {
-            self.with(|registry, store, context| registry.shut_down(store, context));
-            self.until("the end", |desk| desk.registry.is_settled());
+            self.shut_down();
         }
         let mut platform = self.hypervisor.platform().unwrap();
         let registry = Registry::new(policy(), &mut platform.store);

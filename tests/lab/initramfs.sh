@@ -96,13 +96,16 @@ for part in "$libraries"/{weston,libweston-*} usr/libexec/weston-desktop-shell u
     for path in "$tree"/$part; do
         path=${path#"$tree/"}
         mkdir -p "$desktop/${path%/*}"
-        cp -a "$tree/$path" "$desktop/$path"
+        cp -aT "$tree/$path" "$desktop/$path"
     done
 done
 rm -rf "$desktop/usr/lib/udev/hwdb"* "$desktop/$libraries"/libweston-*/{rdp,vnc,pipewire,headless,x11,wayland,xwayland}*
+# Weston's modules find its own library by the program that loads them.
+export LD_LIBRARY_PATH=/$libraries/weston
 find "$desktop/usr" -type f \( -name '*.so' -o -perm -100 \) | while read -r program; do
     program=${program#"$desktop"}
     if head -c 4 "$desktop$program" | grep -q ELF; then add_libraries "$desktop" "$program"; fi
 done
+unset LD_LIBRARY_PATH
 find "$desktop" \( -name 'libLLVM*' -o -name 'libgallium*' \) -delete
 pack "$desktop" "$out/desktop.initrd"

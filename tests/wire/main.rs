@@ -27,6 +27,7 @@ mod kbdif {
     mod device;
     mod properties;
     mod session;
+    mod wheel;
 }
 
 mod layout;

@@ -177,7 +177,11 @@ impl Seat {
             }
         }
         self.check_grab();
-        if self.focus.is_some_and(|focus| !self.world.may_focus(focus)) {
+        if let Some(focus) = self.focus.filter(|focus| !self.world.may_focus(*focus)) {
+            // One that is gone has no owner any more; its guest may have other windows.
+            if let Some(owner) = before.owner(focus) {
+                self.let_go(owner);
+            }
             self.set_focus(None);
         }
         if let Some(window) = self.newly_prominent(&before) {
@@ -448,5 +452,35 @@ impl Seat {
             self.tell(window, event);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::OutputId;
+    use crate::input::world::{Device, Policy, Target};
+    use crate::scene::element::{Color, Size};
+    use crate::scene::{Scene, SceneOutput, WindowLabel};
+
+    #[test]
+    fn what_guests_were_told_is_forgotten_with_their_devices() {
+        let mut scene = Scene::new();
+        let size = Size { width: 100, height: 100 };
+        scene.set_outputs(&[SceneOutput { id: OutputId(1), size: Size { width: 300, height: 300 } }]);
+        let color = Color { red: 1, green: 2, blue: 3 };
+        let window = scene.add_window(WindowLabel { name: "web".to_owned(), domid: 1, connector: 0, color }, size);
+        let mut seat = Seat::new(Bindings { modifier: 97, chords: Vec::new() }, true);
+        for connection in 0..100 {
+            let device = Device { owner: Owner(connection), keyboard: true, pointer: None, contacts: 0 };
+            let targets = vec![Target { window, policy: Policy::default(), device: Some(device) }];
+            seat.look(World { stage: scene.stage(), targets });
+            seat.event(InputEvent {
+                device: InputDevice(1),
+                time_us: 0,
+                kind: InputKind::Key { code: 30, pressed: connection % 2 == 0 },
+            });
+            assert!(seat.views.owners().len() <= 1);
+        }
     }
 }

@@ -22,6 +22,38 @@ screendump() { msg screenshot "$RESULTS/$1.png"; }
 # reference NAME WIDTHxHEIGHT: what `show_reference` shows in a guest.
 reference() { test_picture "$1" "${2%x*}" "${2#*x}" 0; }
 
+# --- the user, by `grantway msg input`; in the lab it is QEMU's tablet and keyboard ---
+
+move_to() { msg input pointer "$1" "$2"; }
+# press BUTTON, release BUTTON, click BUTTON: left, right, middle, side, extra, wheel-up, wheel-down.
+press() { button "$1" --press; }
+release() { button "$1" --release; }
+click() { button "$1"; }
+button() {
+    case $1:${2:-} in
+        wheel-*:--release) ;;
+        wheel-up:*) msg input wheel -120 ;;
+        wheel-down:*) msg input wheel 120 ;;
+        *) msg input button "$@" ;;
+    esac
+}
+# key NAME true|false, type_keys NAME...: by QEMU's names, where these are not ours.
+key() { if [ "$2" = true ]; then msg input key "$(key_name "$1")" --press; else msg input key "$(key_name "$1")" --release; fi; }
+type_keys() {
+    local name
+    for name in "$@"; do msg input key "$(key_name "$name")"; done
+}
+key_name() {
+    case $1 in
+        ctrl_r) echo right-ctrl ;;
+        caps_lock) echo caps-lock ;;
+        grave_accent) echo grave ;;
+        spc) echo space ;;
+        ret) echo enter ;;
+        *) echo "$1" ;;
+    esac
+}
+
 # --- guests ---
 
 guest_console() { echo "$RESULTS/guest-$1.log"; }
@@ -31,15 +63,24 @@ guest_pid() { cat "$RUN/guests/$1/pid"; }
 # no_guest NAME: whether the guest has ended.
 no_guest() { [ ! -e "/proc/$(guest_pid "$1")" ]; }
 
-# boot_guest NAME VDISPL: a process, with BE_ALLOC in its display.
+# boot_guest NAME VDISPL [VKB-LINE]: a process, with BE_ALLOC in its display. Of xl's configuration only one vkb line
+# is understood.
 boot_guest() {
-    local name=$1 vdispl=$2 dir=$RUN/guests/$1
-    [ "$#" -eq 2 ] || fail "guest $name: lines of an xl configuration are for real Xen alone: $3"
+    local name=$1 vdispl=$2 line=${3:-} dir=$RUN/guests/$1 vkb=
+    if [[ $line =~ ^"vkb = ['"(.*)"']"$ ]]; then vkb=${BASH_REMATCH[1]}; line=; fi
+    [ "$#" -le 3 ] && [ -z "$line" ] || fail "guest $name: this line of an xl configuration is for real Xen alone: $3"
     mkdir "$dir/data"
-    BE_ALLOC=${BE_ALLOC:-0} bound "$LAB_GUEST" simulate "$name" "$vdispl" "$dir" "$RUN/xen" sh "$GUEST_INIT" \
+    VKB=$vkb BE_ALLOC=${BE_ALLOC:-0} bound "$LAB_GUEST" simulate "$name" "$vdispl" "$dir" "$RUN/xen" sh "$GUEST_INIT" \
         >>"$(guest_console "$name")" 2>&1 </dev/null &
     echo $! >"$dir/pid"
     wait_for 60 "domain $name" test -s "$dir/domid"
+}
+
+# guest_with_input NAME SCRIPT VDISPL TEXT: a guest with an input device that has said TEXT.
+guest_with_input() {
+    create_guest "$1" "$2" "$3" "vkb = ['backend-type=linux,backend=0']"
+    await_guest 60 "$1" "$4"
+    expect "$1's input device" connected "$(guest_status "$1" '.inputs[0].state')"
 }
 
 # destroy_guest NAME: its sudden end.

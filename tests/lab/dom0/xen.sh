@@ -23,15 +23,17 @@ move_to() {
         "{\"type\":\"abs\",\"data\":{\"axis\":\"y\",\"value\":$((($2 * 2 + 1) * 16384 / 800))}}]"
 }
 # press BUTTON, release BUTTON, click BUTTON: left, right, middle, side, extra, wheel-up, wheel-down.
-press() { send_input "[{\"type\":\"btn\",\"data\":{\"button\":\"$1\",\"down\":true}}]"; }
-release() { send_input "[{\"type\":\"btn\",\"data\":{\"button\":\"$1\",\"down\":false}}]"; }
-click() { press "$1"; release "$1"; }
-# type_keys KEY...: on the emulated keyboard, by QEMU's names of keys (a, spc, ret, shift).
-key() { send_input "[{\"type\":\"key\",\"data\":{\"down\":$2,\"key\":{\"type\":\"qcode\",\"data\":\"$1\"}}}]"; }
+press() { send_input "[$(button "$1" true)]"; }
+release() { send_input "[$(button "$1" false)]"; }
+click() { send_input "[$(button "$1" true), $(button "$1" false)]"; }
+button() { printf '{"type":"btn","data":{"button":"%s","down":%s}}' "$1" "$2"; }
+# type_keys KEY...: on the emulated keyboard, by QEMU's names of keys (a, spc, ret, shift). A key is released in the
+# request that presses it: a slow machine's guest would repeat it.
 type_keys() {
     local name
-    for name in "$@"; do key "$name" true; key "$name" false; done
+    for name in "$@"; do send_input "[$(key "$name" true), $(key "$name" false)]"; done
 }
+key() { printf '{"type":"key","data":{"down":%s,"key":{"type":"qcode","data":"%s"}}}' "$2" "$1"; }
 
 # --- the reference: modetest on the display itself, no compositor ---
 
@@ -95,7 +97,8 @@ boot_guest() {
 # guest_with_input NAME SCRIPT VDISPL TEXT: a guest with an input device that has said TEXT. One boot in five Linux
 # loses its keyboard to a race of its own xenbus ("state reset occurred"): then once more.
 guest_with_input() {
-    local try
+    local try console
+    console=$(guest_console "$1")
     for try in 1 2 3; do
         create_guest "$1" "$2" "$3" "vkb = ['backend-type=linux,backend=0']"
         await_guest 300 "$1" "$4"
@@ -103,6 +106,8 @@ guest_with_input() {
         say "$1 lost its input device at boot $try"
         destroy_guest "$1"
         wait_for 60 "the guest's end" no_guest "$1"
+        # What it said then is not to be taken for what it says at the next boot.
+        mv "$console" "${console%.log}-boot-$try.log"
     done
     fail "$1 has no input device"
 }

@@ -40,7 +40,7 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest flip-on            the same without an end
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
-       lab-guest input              the input devices, and every event, on real Xen
+       lab-guest input              the input devices, and every event
        lab-guest hoard COUNT        buffers asked for and kept
        lab-guest scribble           what is shown drawn over, without a flip
        lab-guest power COUNT        the screen off and on by DPMS, flips in between

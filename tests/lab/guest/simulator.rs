@@ -4,6 +4,7 @@
 //! program, which the script makes, ask it over a socket, as they ask the kernel in a real guest.
 
 mod driver;
+mod input;
 mod script;
 
 use std::io::{BufRead, BufReader, Write};
@@ -17,6 +18,7 @@ use grantway::sim::front::{FrontError, Guest, wait};
 
 use crate::Result;
 use driver::SimCard;
+use input::Inputs;
 use script::{End, Script};
 
 /// 256 MiB, as the lab's guests have.
@@ -24,6 +26,9 @@ const FRAMES: u32 = 65_536;
 
 /// How long nothing is looked at but what wakes it; a script's end does not.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// A driver waits for its backend as long as it takes.
+const PATIENCE: Duration = Duration::from_secs(86_400);
 
 /// One guest, however often it reboots.
 struct Machine<'a> {
@@ -55,10 +60,15 @@ impl Machine<'_> {
     fn start(&self, mut script: Option<&mut Script>) -> Result<Guest> {
         // As lab.sh names it.
         let be_alloc = std::env::var("BE_ALLOC").unwrap_or_else(|_| "0".into());
-        let device = format!("backend=0,be-alloc={be_alloc},connectors={}", self.connectors);
-        let devices: &[&str] = if self.connectors.is_empty() { &[] } else { &[&device] };
+        let display = format!("backend=0,be-alloc={be_alloc},connectors={}", self.connectors);
+        let devices: Vec<String> = match (self.connectors, vkb()) {
+            ("", _) => Vec::new(),
+            (_, Some(vkb)) => vec![format!("vkb:{vkb}"), display],
+            (_, None) => vec![display],
+        };
+        let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
         loop {
-            match Guest::start(self.socket, self.name, devices, FRAMES) {
+            match Guest::start(self.socket, self.name, &devices, FRAMES) {
                 Ok(guest) => {
                     let part = self.folder.join("domid.part");
                     std::fs::write(&part, guest.domid().to_string())
@@ -95,11 +105,11 @@ impl Machine<'_> {
             return Ok(());
         }
         let mut front = DisplayFront::new(guest, 0, 1);
+        let mut inputs = vkb().map(|_| Inputs::connect(&mut front.guest, PATIENCE)).transpose()?;
         loop {
-            // A driver waits for its backend as long as it takes.
-            front.connect(Duration::from_secs(86_400))?;
+            front.connect(PATIENCE)?;
             let card = UnixListener::bind(self.card())?;
-            match serve(&mut front, &card, script) {
+            match serve(&mut front, inputs.as_mut(), &card, script) {
                 Ok(()) => {
                     self.unplug();
                     return front.close();
@@ -132,28 +142,56 @@ impl Machine<'_> {
     }
 }
 
-/// Runs what the script's programs ask for, one after the other, until the script ends.
-fn serve(front: &mut DisplayFront, card: &UnixListener, script: &mut Script) -> std::result::Result<(), FrontError> {
+/// The guest's input device, as lab.sh names it: the text between the quotes of `vkb = ['…']`.
+fn vkb() -> Option<String> {
+    std::env::var("VKB").ok().filter(|vkb| !vkb.is_empty())
+}
+
+/// Runs what the script's programs ask for, one after the other, until the script ends. Input is taken in between.
+fn serve(
+    front: &mut DisplayFront,
+    mut inputs: Option<&mut Inputs>,
+    card: &UnixListener,
+    script: &mut Script,
+) -> std::result::Result<(), FrontError> {
     while !script.ended() {
-        wait(&[card.as_fd(), front.guest.store_fd()], LOOK)?;
+        let channel = inputs.as_ref().and_then(|inputs| inputs.channel());
+        let fds = [card.as_fd(), front.guest.store_fd()].into_iter().chain(channel);
+        wait(&fds.collect::<Vec<_>>(), LOOK)?;
         front.check_backend()?;
+        if let Some(inputs) = &mut inputs {
+            inputs.take(&mut front.guest)?;
+        }
         if wait(&[card.as_fd()], Duration::ZERO)? {
             let (client, _) = card.accept()?;
-            answer(front, client, script)?;
+            answer(front, inputs.as_deref_mut(), client, script)?;
         }
     }
     Ok(())
 }
 
 /// Runs one command line. Only what ends the card is an error here.
-fn answer(front: &mut DisplayFront, client: UnixStream, script: &mut Script) -> std::result::Result<(), FrontError> {
+fn answer(
+    front: &mut DisplayFront,
+    inputs: Option<&mut Inputs>,
+    client: UnixStream,
+    script: &mut Script,
+) -> std::result::Result<(), FrontError> {
     let mut line = String::new();
     BufReader::new(&client).read_line(&mut line)?;
     let words: Vec<&str> = line.split_whitespace().collect();
+    if words == ["input"] {
+        // Who has gone need not hear it.
+        let _ = match inputs {
+            Some(inputs) => inputs.watched_by(client),
+            None => tell(&client, "failed the guest has no input device"),
+        };
+        return Ok(());
+    }
     let mut card = SimCard::new(front, &client, script);
     let done = crate::run(&mut card, &words, &mut |text| tell(&client, &format!("> {text}")));
     let closed = card.close();
-    // Who has gone need not hear it.
+    // As above.
     let _ = match done {
         Ok(()) => tell(&client, "done"),
         Err(why) => tell(&client, &format!("failed {why}")),

@@ -305,3 +305,24 @@ fn states_that_there_are_not_end_the_connection_and_no_more() {
         assert!(it.connected.is_some(), "{state}");
     }
 }
+
+#[test]
+fn what_a_guest_asks_for_in_vain_is_known() {
+    let mut it = Fixture::published();
+    for (key, value) in [("feature-abs-pointer", "1"), ("width", "640"), ("height", "480")] {
+        it.back(key, value);
+    }
+    for (key, value) in [("request-abs-pointer", "1"), ("request-raw-pointer", "1"), ("request-multi-touch", "-1")] {
+        it.front(key, value);
+    }
+    it.look();
+    let capabilities = it.connected.unwrap().capabilities;
+    assert_eq!((capabilities.absolute, capabilities.raw_pointer), (Some((640, 480)), false));
+    assert_eq!(it.device.impossible(), ["request-raw-pointer", "request-multi-touch"]);
+    for key in ["request-raw-pointer", "request-multi-touch"] {
+        it.front(key, "0");
+    }
+    it.look();
+    assert!(it.device.impossible().is_empty());
+    assert!(it.connected.is_some());
+}

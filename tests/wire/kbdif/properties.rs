@@ -17,6 +17,9 @@ use super::common::{BTN_LEFT, FULL, Fixture, RELATIVE, key, touch};
 #[derive(Clone, Debug)]
 enum Op {
     Key(u32, bool),
+    /// Pressed and released, so many times.
+    Taps(u32, usize),
+    Dabs(u32, usize),
     Finger(u32, u8, i32),
     Sync,
     Move(i32, i32),
@@ -39,6 +42,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => (proptest::sample::select(&KEYS[..]), any::<bool>()).prop_map(|(code, down)| Op::Key(code, down)),
         1 => (any::<u32>(), any::<bool>()).prop_map(|(code, down)| Op::Key(code, down)),
+        3 => (proptest::sample::select(&KEYS[..]), 1..40_usize).prop_map(|(code, times)| Op::Taps(code, times)),
+        1 => (0..6_u32, 1..20_usize).prop_map(|(finger, times)| Op::Dabs(finger, times)),
         8 => (0..6_u32, 0..5_u8, any::<i32>()).prop_map(|(finger, what, at)| Op::Finger(finger, what, at)),
         4 => Just(Op::Sync),
         6 => (any::<i32>(), any::<i32>()).prop_map(|(x, y)| Op::Move(x, y)),
@@ -141,6 +146,13 @@ impl World {
         match *op {
             Op::Key(code, down) => self.press(code, down),
             Op::Finger(finger, what, at) => self.finger(finger, what, at),
+            Op::Taps(code, times) => (0..2 * times).for_each(|half| self.press(code, half % 2 == 0)),
+            Op::Dabs(finger, times) => {
+                for half in 0..2 * times {
+                    self.finger(finger, if half % 2 == 0 { 0 } else { 4 }, 7);
+                    self.give(Input::TouchSync);
+                }
+            }
             Op::Sync => self.give(Input::TouchSync),
             Op::Move(x, y) => {
                 self.give(Input::Position { x, y });

@@ -269,3 +269,39 @@ fn a_page_taken_over_from_a_predecessor_is_told_that_all_is_up() {
     it.drain();
     assert_eq!(it.view.keys.len(), 1);
 }
+
+#[test]
+fn an_owed_release_is_not_settled_by_an_earlier_one_of_the_same_key() {
+    for presses in 100..200 {
+        let mut it = Fixture::full();
+        for _ in 0..presses {
+            it.input(&[key(KEY_A, true), key(KEY_A, false)]);
+        }
+        it.read(1);
+        it.flush();
+        // One place is free: the press takes it, and its release is owed.
+        it.input(&[key(KEY_A, true), key(KEY_A, false)]);
+        it.drain();
+        assert!(it.view.keys.is_empty(), "{presses} presses: {:?}", it.view.keys);
+        assert_eq!(it.session.status().held, 0);
+    }
+}
+
+#[test]
+fn an_owed_lift_is_not_settled_by_an_earlier_one_of_the_same_contact() {
+    for dabs in 60..140 {
+        let mut it = Fixture::full();
+        for _ in 0..dabs {
+            it.input(&[touch(1, ContactEvent::Down { x: 1, y: 1 }), Input::TouchSync]);
+            it.input(&[touch(1, ContactEvent::Up), Input::TouchSync]);
+        }
+        for _ in 0..4 {
+            it.read(1);
+            it.flush();
+            it.input(&[touch(1, ContactEvent::Down { x: 2, y: 2 }), touch(1, ContactEvent::Up), Input::TouchSync]);
+        }
+        it.drain();
+        assert!(it.view.contacts.is_empty(), "{dabs} dabs: {:?}", it.view.contacts);
+        assert!(!it.view.unsynced);
+    }
+}

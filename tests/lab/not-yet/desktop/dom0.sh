@@ -36,6 +36,7 @@ for step in 1 2 3 4 5; do move_to $((left + x + w / 2 - 6 * step)) $((top + y + 
 release left
 dragged() {
     screendump dragged >/dev/null
+    # The cursor came along.
     ! picture_differs "$RESULTS/dragged.png" $((left + x + 30)) $((top + y + 90)) $((w - 120)) $((h - 140)) "$RESULTS/inside.png"
 }
 wait_for 30 "the window to have moved by 30 pixels to the left and 20 down" dragged

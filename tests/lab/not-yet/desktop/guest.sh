@@ -32,7 +32,7 @@ weston --config=/run/weston.ini --backend=drm --renderer=pixman --continue-witho
 desktop=$!
 await 120 test -S "$XDG_RUNTIME_DIR/wayland-1" || { say "no Weston"; cat /run/weston.log; }
 say "desktop"
-WAYLAND_DISPLAY=wayland-1 weston-terminal --font-size=20 --shell=/run/shell &
+WAYLAND_DISPLAY=wayland-1 weston-terminal --font-size=10 --shell=/run/shell &
 await_word 900 end
 kill $desktop
 wait $desktop
