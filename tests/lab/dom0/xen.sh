@@ -31,9 +31,11 @@ button() { printf '{"type":"btn","data":{"button":"%s","down":%s}}' "$1" "$2"; }
 # request that presses it: a slow machine's guest would repeat it.
 type_keys() {
     local name
-    for name in "$@"; do send_input "[$(key "$name" true), $(key "$name" false)]"; done
+    for name in "$@"; do send_input "[$(key_event "$name" true), $(key_event "$name" false)]"; done
 }
-key() { printf '{"type":"key","data":{"down":%s,"key":{"type":"qcode","data":"%s"}}}' "$2" "$1"; }
+# key KEY true|false: pressed, or released.
+key() { send_input "[$(key_event "$1" "$2")]"; }
+key_event() { printf '{"type":"key","data":{"down":%s,"key":{"type":"qcode","data":"%s"}}}' "$2" "$1"; }
 
 # --- the reference: modetest on the display itself, no compositor ---
 

@@ -19,11 +19,13 @@ cat /sys/kernel/debug/xen-zcopy/domains
 grep "our memory in guests" "$RESULTS/doctor.txt" || fail "the doctor does not look at the helper's accounts"
 grep -q "dom $domid: .* waiting for it" "$RESULTS/doctor.txt" || fail "the doctor does not tell what waits for alpha"
 start_grantway --config "$RUN/be-alloc.toml"
-is_told() { guest_status_is alpha '.pages_left_behind > 0' true; }
-wait_for 60 "alpha in the status" is_told
+# As long as the guest holds the card, its driver does not connect again: it may be a domain without a display.
+left_behind() { msg status --json | jq "[.guests[], .departed[]] | map(select(.domid == $domid).pages_left_behind) | add // 0"; }
+is_told() { [ "$(left_behind)" -gt 0 ]; }
+wait_for 60 "alpha's pages in the status" is_told
 msg status
-expect "pages left behind" "$(($(allocated_pages) - before))" "$(guest_status alpha '.pages_left_behind')"
-figure pages-left-behind "$(guest_status alpha '.pages_left_behind')"
+expect "pages left behind" "$(($(allocated_pages) - before))" "$(left_behind)"
+figure pages-left-behind "$(left_behind)"
 guest_kernel_clean alpha
 destroy_guest alpha
 wait_for 60 "all pages to be free" allocated_pages_are "$before"

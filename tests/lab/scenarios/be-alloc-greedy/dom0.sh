@@ -21,6 +21,10 @@ wait_for 300 "the greedy guest's display" guest_status_is greedy '.state' connec
 pages=$(allocated_pages)
 memory=$(available_kib)
 calm=$(flips_in 5)
+# What another guest loses to one that only computes, on a machine of two processors.
+tell_guest greedy spin now
+sleep 1
+figure flips-in-5-s-beside-a-busy-guest "$(flips_in 5)"
 # It is slowed down to some eighty refusals a second.
 tell_guest greedy hoard "$(rounds 1000 1000 10000)"
 has_memory() { guest_status_is greedy '.mib_allocated > 0' true; }
