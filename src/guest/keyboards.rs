@@ -173,7 +173,7 @@ impl Keyboards {
             tracing::trace!("dom {} {:?} {}: {action:?}", id.key.domid, KINDS.get(id.kind), id.key.device);
             let Some(entry) = self.entries.get_mut(&id) else { return };
             match &action {
-                DeviceAction::Write(..) | DeviceAction::WriteState(_) => {
+                DeviceAction::Write(..) | DeviceAction::WriteState(_) | DeviceAction::ResetFrontend => {
                     let change = entry.device.half().change(&action);
                     self.write(id, change.into_iter().collect(), store);
                 }

@@ -115,7 +115,9 @@ impl Registry {
         for action in actions {
             tracing::trace!("{key}: {action:?}");
             match action {
-                DeviceAction::Write(..) | DeviceAction::WriteState(_) => self.write(key, &action, store),
+                DeviceAction::Write(..) | DeviceAction::WriteState(_) | DeviceAction::ResetFrontend => {
+                    self.write(key, &action, store)
+                }
                 DeviceAction::Connect(claims) => self.connect(key, &claims, store, context),
                 DeviceAction::Disconnect(why) => self.disconnect(key, &why, context),
                 DeviceAction::Refused(why) => {

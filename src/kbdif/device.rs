@@ -40,6 +40,9 @@ pub const CLOSING_PATIENCE: Duration = Duration::from_millis(600);
 /// already reads Initialised; doubled up to [`LONGEST_RETRY`].
 pub const RETRY: Duration = Duration::from_millis(100);
 
+/// How often a frontend that lost its device is asked to begin anew, as long as the device exists.
+pub const RESETS: u8 = 3;
+
 /// Longest wait between two attempts to connect.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
@@ -94,6 +97,10 @@ pub struct Device {
     phase: Phase,
     retry: Option<Time>,
     wait: Duration,
+    /// What could not be connected while the frontend was at Initialised: page and port may belong to another
+    /// device of the guest by now, and are not tried again before the frontend has published anew.
+    revoked: Option<Setup>,
+    resets: u8,
 }
 
 impl Device {
@@ -111,6 +118,8 @@ impl Device {
             phase: Phase::New,
             retry: None,
             wait: RETRY,
+            revoked: None,
+            resets: 0,
         }
     }
 
@@ -180,7 +189,11 @@ impl Device {
             Phase::Closing { .. } => self.prepare(&mut out),
             Phase::InitWait => {
                 self.retry = None;
-                out.push(DeviceAction::ReadAgain);
+                match self.revoked {
+                    Some(_) if self.resets < RESETS => self.reset(&mut out),
+                    Some(_) => {}
+                    None => out.push(DeviceAction::ReadAgain),
+                }
             }
             Phase::New | Phase::Connecting(_) | Phase::Connected { .. } | Phase::Closed | Phase::Retired => {}
         }
@@ -201,10 +214,22 @@ impl Device {
             }
             Err(reason) => {
                 self.phase = Phase::InitWait;
+                // One that has said Connected has seen our InitWait: it is there.
+                self.revoked = (self.frontend_state == Some(XenbusState::Initialised)).then_some(setup);
                 self.refuse(reason, now, &mut out);
             }
         }
         out
+    }
+
+    /// Linux can lose its device while it boots: it takes what it has just published for a reset, revokes the page,
+    /// closes the port, and finds no device to begin anew with, because its state is no longer Initialising (seen
+    /// with Linux 7.3: "state reset occurred, reconnecting"). So it is put back. A Linux that lost nothing answers
+    /// our InitWait with Connected.
+    fn reset(&mut self, out: &mut Vec<DeviceAction>) {
+        self.resets = self.resets.saturating_add(1);
+        self.revoked = None;
+        out.extend([DeviceAction::ResetFrontend, DeviceAction::WriteState(XenbusState::InitWait)]);
     }
 
     /// The compositor ends: the device is left waiting for the next one.
@@ -264,6 +289,8 @@ impl Device {
         self.phase = Phase::New;
         self.frontend_state = None;
         self.looked = false;
+        self.revoked = None;
+        self.resets = 0;
     }
 
     fn step(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
@@ -310,10 +337,14 @@ impl Device {
         if self.phase != Phase::InitWait || view.own != XenbusState::InitWait {
             self.prepare(out);
         }
+        if view.frontend != Some(XenbusState::Initialised) {
+            self.revoked = None;
+        }
         if !matches!(view.frontend, Some(XenbusState::Initialised | XenbusState::Connected)) {
             return;
         }
         match self.read_claims(view.snapshot) {
+            Ok(setup) if self.revoked.is_some_and(|revoked| revoked.is_over(setup)) => {}
             Ok(setup) => {
                 self.phase = Phase::Connecting(setup);
                 out.push(DeviceAction::Connect(setup));
@@ -373,6 +404,7 @@ impl Device {
         self.half.forgive();
         self.retry = None;
         self.wait = RETRY;
+        self.revoked = None;
         out.push(DeviceAction::WriteState(XenbusState::InitWait));
     }
 

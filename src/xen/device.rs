@@ -17,6 +17,9 @@ pub enum Action<C> {
     Write(&'static str, &'static str),
     /// Write our state; see [`Half::change`].
     WriteState(XenbusState),
+    /// Write Initialising as the frontend's state, as a toolstack does for a device that begins anew; see
+    /// [`Half::change`].
+    ResetFrontend,
     /// Map the pages and bind the ports that the frontend claims, and tell the device the result.
     Connect(C),
     /// Let go of all that belongs to the connection, for the given reason.
@@ -114,14 +117,15 @@ impl Half {
     /// The change of xenstore that an action asks for, if it is one.
     #[must_use]
     pub fn change<C>(&self, action: &Action<C>) -> Option<Change> {
-        let (key, value) = match action {
-            Action::Write(key, value) => (*key, *value),
-            Action::WriteState(state) => ("state", state.as_str()),
+        let (directory, key, value) = match action {
+            Action::Write(key, value) => (&self.directory, *key, *value),
+            Action::WriteState(state) => (&self.directory, "state", state.as_str()),
+            Action::ResetFrontend => (self.frontend.as_ref()?, "state", XenbusState::Initialising.as_str()),
             Action::Connect(_) | Action::Disconnect(_) | Action::Refused(_) | Action::ReadAgain | Action::Removed => {
                 return None;
             }
         };
-        Some(Change::Write(format!("{}/{key}", self.directory), value.to_owned()))
+        Some(Change::Write(format!("{directory}/{key}"), value.to_owned()))
     }
 
     /// Takes in a snapshot of [`Half::queries`].

@@ -150,7 +150,9 @@ impl Lab {
                 DeviceAction::Refused(why) => self.told.push(why),
                 DeviceAction::ReadAgain => fired = true,
                 DeviceAction::Removed => self.told.push("removed".into()),
-                DeviceAction::Write(..) | DeviceAction::WriteState(_) => unreachable!("carried out above"),
+                DeviceAction::Write(..) | DeviceAction::WriteState(_) | DeviceAction::ResetFrontend => {
+                    unreachable!("carried out above")
+                }
             }
         }
         if fired {

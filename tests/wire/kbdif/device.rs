@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use grantway::kbdif::device::{CLOSING_PATIENCE, Device, DeviceAction, LONGEST_RETRY, RETRY, Setup};
+use grantway::kbdif::device::{CLOSING_PATIENCE, Device, DeviceAction, LONGEST_RETRY, RESETS, RETRY, Setup};
 use grantway::kbdif::limits::Limits;
 use grantway::time::Time;
 use grantway::xen::store::{Change, Query, Snapshot};
@@ -92,6 +92,7 @@ impl Fixture {
                 DeviceAction::ReadAgain => self.look(),
                 DeviceAction::Write(..)
                 | DeviceAction::WriteState(_)
+                | DeviceAction::ResetFrontend
                 | DeviceAction::Refused(_)
                 | DeviceAction::Removed => {}
             }
@@ -158,6 +159,7 @@ fn an_incomplete_directory_is_waited_for() {
 #[test]
 fn a_page_that_cannot_be_mapped_is_tried_again_ever_less_often_with_one_line() {
     let mut it = Fixture::published();
+    it.front("state", "4");
     it.mappable = false;
     it.look();
     assert_eq!(it.own(), "2");
@@ -174,6 +176,49 @@ fn a_page_that_cannot_be_mapped_is_tried_again_ever_less_often_with_one_line() {
     it.wait(LONGEST_RETRY);
     assert!(it.connected.is_some());
     assert_eq!(it.device.deadline(), None);
+}
+
+#[test]
+fn a_frontend_that_lost_its_device_while_it_booted_is_asked_to_begin_anew() {
+    let mut it = Fixture::published();
+    it.mappable = false;
+    it.look();
+    // Its page and port may be another device's by now.
+    it.mappable = true;
+    it.look();
+    assert_eq!(it.connected, None);
+    it.wait(RETRY);
+    assert_eq!((it.store.value(&format!("{FRONT}/state")), it.own()), (Some("1"), "2"));
+    it.look();
+    assert_eq!(it.connected, None);
+    // Linux's free lists give the same numbers again.
+    it.front("state", "3");
+    it.look();
+    assert!(it.connected.is_some());
+    assert_eq!(it.refusals(), 1);
+}
+
+#[test]
+fn one_that_never_has_a_page_is_asked_some_times_and_then_left_alone() {
+    let mut it = Fixture::published();
+    it.mappable = false;
+    it.look();
+    let mut resets = 0;
+    while let Some(deadline) = it.device.deadline() {
+        it.wait(deadline - it.now);
+        if it.store.value(&format!("{FRONT}/state")) == Some("1") {
+            resets += 1;
+            it.front("state", "3");
+            it.look();
+        }
+    }
+    assert_eq!(resets, RESETS);
+    it.mappable = true;
+    it.look();
+    assert_eq!(it.connected, None);
+    it.publish(9, 6);
+    it.look();
+    assert!(it.connected.is_some(), "what is published anew is no longer what was revoked");
 }
 
 #[test]

@@ -25,21 +25,26 @@ text_shown() {
     picture_differs "$RESULTS/after.png" "$left" "$top" "$width" "$height" "$RESULTS/before-guest.png"
 }
 wait_for 30 "the text in the terminal" text_shown
-# The window is drawn to another place by its title bar.
+# The window is drawn to another place by its title bar. What must be there then is its upper right part, with half of
+# its title, and its buttons, away from the cursors.
 terminal_found
 read -r x y w h <<<"$place"
-move_to $((left + x + w / 2)) $((top + y + 44))
+grip_x=$((left + x + w / 4)) grip_y=$((top + y + 24))
+part_x=$((left + x + w / 2)) part_y=$((top + y + 13)) part_size="$((w / 2 - 20)) 60"
+move_to "$grip_x" "$grip_y"
 screendump undragged >/dev/null
-request "cut $RESULTS/undragged.png $((left + x + 60)) $((top + y + 70)) $((w - 120)) $((h - 140)) $RESULTS/inside.png" >/dev/null
+request "cut $RESULTS/undragged.png $part_x $part_y $part_size $RESULTS/part.png" >/dev/null
 press left
-for step in 1 2 3 4 5; do move_to $((left + x + w / 2 - 6 * step)) $((top + y + 44 + 4 * step)); done
+for step in 1 2 3 4 5; do move_to $((grip_x - 6 * step)) $((grip_y + 4 * step)); done
 release left
+# shellcheck disable=SC2086
+part_is_at() { ! picture_differs "$RESULTS/dragged.png" "$1" "$2" $part_size "$RESULTS/part.png"; }
 dragged() {
     screendump dragged >/dev/null
-    # The cursor came along.
-    ! picture_differs "$RESULTS/dragged.png" $((left + x + 30)) $((top + y + 90)) $((w - 120)) $((h - 140)) "$RESULTS/inside.png"
+    part_is_at $((part_x - 30)) $((part_y + 20))
 }
 wait_for 30 "the window to have moved by 30 pixels to the left and 20 down" dragged
+if part_is_at "$part_x" "$part_y"; then fail "the picture of the window tells no place"; fi
 tell_guest desk end now
 wait_for 120 "the guest's end" no_guest desk
 guest_kernel_clean desk
