@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! This machine's keyboards, pointers and touch screens, by libinput and udev.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use calloop::LoopHandle;
 use nix::fcntl::OFlag;
@@ -17,6 +19,7 @@ use smithay::backend::input::{
 use smithay::backend::libinput::LibinputInputBackend;
 use smithay::backend::session::libseat::LibSeatSession;
 use smithay::backend::session::{AsErrno, Session as _};
+use smithay::reexports::input::event::{self, DeviceEvent, Event};
 use smithay::reexports::input::{Device, DeviceCapability, Led, Libinput, LibinputInterface};
 use smithay::reexports::rustix::fs::OFlags;
 
@@ -80,6 +83,7 @@ fn grab_or_warn(path: &Path, device: &OwnedFd) {
 #[derive(Debug)]
 pub(super) struct Inputs {
     context: Libinput,
+    names: Rc<RefCell<Names>>,
     /// Those with keys; libinput keeps one that is gone without effect.
     keyboards: Vec<Device>,
     lamps: Lamps,
@@ -96,18 +100,34 @@ impl Inputs {
         context
             .udev_assign_seat(&seat)
             .map_err(|()| io::Error::other(format!("udev has no input devices of {seat}")))?;
-        let mut names = Names::default();
+        let names = Rc::new(RefCell::new(Names::default()));
+        let shared = Rc::clone(&names);
         handle
             .insert_source(LibinputInputBackend::new(context.clone()), move |event, (), inbox| {
-                if let LibinputEvent::DeviceAdded { device } = &event
-                    && device.has_capability(DeviceCapability::Keyboard)
-                {
-                    inbox.push(Notice::Keyboard(device.clone()));
-                }
-                inbox.extend(names.translate(event).into_iter().map(Notice::Input));
+                shared.borrow_mut().report(event, inbox);
             })
             .map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self { context, keyboards: Vec::new(), lamps: Lamps::default() })
+        Ok(Self { context, names, keyboards: Vec::new(), lamps: Lamps::default() })
+    }
+
+    /// The devices that came and went by what was just asked of libinput, which wakes nobody for them: without this
+    /// they would be known when the first of them is used.
+    pub(super) fn found(&mut self) -> Inbox {
+        let mut inbox = Inbox::new();
+        if let Err(error) = self.context.dispatch() {
+            tracing::error!(%error, "the input devices can't be read");
+        }
+        for event in &mut self.context {
+            let event = if let Event::Device(DeviceEvent::Added(added)) = event {
+                LibinputEvent::DeviceAdded { device: event::EventTrait::device(&added) }
+            } else if let Event::Device(DeviceEvent::Removed(removed)) = event {
+                LibinputEvent::DeviceRemoved { device: event::EventTrait::device(&removed) }
+            } else {
+                continue;
+            };
+            self.names.borrow_mut().report(event, &mut inbox);
+        }
+        inbox
     }
 
     /// A keyboard is there: its lamps are as those of the others.
@@ -123,7 +143,7 @@ impl Inputs {
         self.keyboards.iter_mut().for_each(|keyboard| light(keyboard, lamps));
     }
 
-    /// Gives the devices up, or takes them again; libinput reports them as removed and added.
+    /// Gives the devices up, or takes them again; they are [`Inputs::found`] to be gone, or there.
     pub(super) fn set_paused(&mut self, paused: bool) {
         if paused {
             self.context.suspend();
@@ -154,6 +174,15 @@ impl Names {
             self.last = self.last.wrapping_add(1);
             InputDevice(self.last)
         })
+    }
+
+    fn report(&mut self, event: LibinputEvent<LibinputInputBackend>, inbox: &mut Inbox) {
+        if let LibinputEvent::DeviceAdded { device } = &event
+            && device.has_capability(DeviceCapability::Keyboard)
+        {
+            inbox.push(Notice::Keyboard(device.clone()));
+        }
+        inbox.extend(self.translate(event).map(Notice::Input));
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "gestures, tablets' tools and lids mean nothing to a PV guest")]

@@ -98,6 +98,7 @@ impl Kms {
             paused: false,
             event_loop,
         };
+        kms.find_inputs(monotonic());
         kms.open_devices()?;
         if kms.outputs().is_empty() {
             tracing::warn!("no display is connected, or all are off; waiting for one");
@@ -134,6 +135,12 @@ impl Kms {
         device.rescan(&self.config, &mut self.output_ids, monotonic(), &mut self.events);
         self.devices.push(device);
         Ok(())
+    }
+
+    fn find_inputs(&mut self, now: Time) {
+        for notice in self.inputs.as_mut().map(Inputs::found).unwrap_or_default() {
+            self.handle(notice, now);
+        }
     }
 
     fn handle(&mut self, notice: Notice, now: Time) {
@@ -205,6 +212,7 @@ impl Kms {
         if let Some(inputs) = &mut self.inputs {
             inputs.set_paused(paused);
         }
+        self.find_inputs(now);
         if paused {
             self.devices.iter_mut().for_each(Device::pause);
             self.events.push(Event::Paused);
