@@ -366,8 +366,10 @@ impl Session {
             Ok(Outcome::Done(edid_size)) => (0, edid_size, None),
             Err(refusal) => {
                 let last_word = self.conduct.refuse(&describe(index, request), &refusal, self.now);
+                let hold = host.refused(self.limits.refusals_per_second, self.now);
+                let until = self.conduct.hold_back(hold, self.now);
                 if let Some(connector) = self.connectors.get_mut(index) {
-                    connector.held_until = self.conduct.hold_back(self.now);
+                    connector.held_until = until;
                 }
                 (refusal.errno.status(), 0, last_word)
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::backend::{Imported, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
+use crate::displif::pace::Hold;
 use crate::displif::page_directory;
 use crate::displif::{BufferSerial, FramebufferLayout, FramebufferSerial, Host, Usage};
 use crate::scene::element::BufferId;
@@ -203,6 +204,10 @@ impl GuestMemory<'_> {
 impl Host for GuestMemory<'_> {
     fn usage(&self) -> Usage {
         self.accounts.usage(self.domid, self.now, self.patience)
+    }
+
+    fn refused(&mut self, borne_per_second: u32, now: Time) -> Option<Hold> {
+        self.accounts.refused(self.domid, borne_per_second, now)
     }
 
     fn read_page(&mut self, gref: GrantRef) -> Result<[u8; PAGE_SIZE], GrantError> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use grantway::displif::limits::Limits;
+use grantway::displif::pace::{Hold, Pace};
 use grantway::displif::page_directory::{REFS_PER_PAGE, build};
 use grantway::displif::session::{ConnectorPages, Fatal, Progress, Session};
 use grantway::displif::wire::{
@@ -40,6 +41,8 @@ pub(crate) struct FakeHost {
     pub(crate) elsewhere: Usage,
     pub(crate) written: BTreeMap<GrantRef, Vec<u8>>,
     pub(crate) page_reads: usize,
+    /// The domain's, once a request was refused.
+    pub(crate) pace: Option<Pace>,
     next_directory: u32,
 }
 
@@ -70,6 +73,10 @@ impl Host for FakeHost {
             allocated: self.elsewhere.allocated + ours,
             overdue: self.elsewhere.overdue,
         }
+    }
+
+    fn refused(&mut self, borne_per_second: u32, now: Time) -> Option<Hold> {
+        self.pace.get_or_insert_with(|| Pace::new(borne_per_second)).refused(now)
     }
 
     fn allocate(&mut self, buffer: BufferSerial, pages: usize, directory: &[GrantRef]) -> Result<(), GrantError> {
