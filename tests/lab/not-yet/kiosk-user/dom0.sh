@@ -47,7 +47,6 @@ not_root
 wait_for 300 "alpha's picture" guest_status_is alpha '.connectors[0].format' XR24
 figure back-ms $(($(milliseconds) - started))
 await_picture "alpha's window, again" "$(window alpha 0)" wanted-640x480.png
-guest_kernel_clean alpha
 destroy_guest alpha
 wait_for 10 "no zombie domain" no_zombies
 stop_grantway
