@@ -28,17 +28,14 @@ figure pages-left-behind "$held"
 xl unpause alpha
 wait_for 60 "alpha to let go" allocated_pages_are "$before"
 wait_for 10 "the status to say so" left_behind_are 0
-guest_kernel_clean alpha
 # Its program has held the card until now: when it lets go, the driver connects again.
 tell_guest alpha off now
 wait_for 120 "alpha's picture again" guest_status_is alpha '.connectors[0].format' XR24
-tell_guest alpha end now
-wait_for 60 "the guest's end" no_guest alpha
+end_guest alpha
 wait_for 60 "all pages to be free" allocated_pages_are "$before"
 wait_for 60 "no domain in the status" no_departed
 wait_for 60 "no zombie domain" no_zombies
 "$GRANTWAY" doctor >"$RESULTS/doctor-after.txt" || true
 ! grep -q "our memory in guests" "$RESULTS/doctor-after.txt" || fail "the doctor still sees pages of alpha"
-guest_kernel_clean alpha
 dom0_clean
 stop_grantway
