@@ -9,6 +9,7 @@ pub mod format;
 pub mod headless;
 pub mod input;
 pub mod kms;
+pub mod panel;
 pub mod render;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -20,7 +21,7 @@ use thiserror::Error;
 use self::input::{InputEvent, Lamps};
 use crate::buffer::memory::BufferMemory;
 pub use crate::scene::element::OutputId;
-use crate::scene::element::{BufferId, Frame, Pixmap};
+use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
 use crate::time::Time;
 
 /// What is known of an output.
@@ -36,6 +37,8 @@ pub struct OutputInfo {
     pub height: u32,
     /// Time between two frames; at least 1 ms.
     pub refresh: Duration,
+    /// The display's EDID as the kernel read it, where there is a display that has one.
+    pub edid: Option<Rc<[u8]>>,
 }
 
 /// How a guest's pixels lie in its memory. Checked against the memory's length by the caller.
@@ -167,6 +170,12 @@ pub trait Presentation {
 
     /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
     fn bytes_copied(&self, buffer: BufferId) -> u64;
+
+    /// A copy of a part of a guest's buffer, read by the CPU: for what stands in for a guest that is gone.
+    ///
+    /// # Errors
+    /// A sentence for the user: the buffer is not known, or can't be read.
+    fn still(&self, buffer: BufferId, part: Rect) -> Result<Pixmap, String>;
 
     /// What the output shows, as of the last submitted frame; opaque.
     ///

@@ -152,6 +152,12 @@ pub trait Host {
     /// The provider's error; also when the pages are too few.
     fn write_pages(&mut self, refs: &[GrantRef], bytes: &[u8]) -> Result<(), GrantError>;
 
+    /// The EDID of the display that shows a connector on all of it, if it is to have that; else it gets one that is
+    /// made for its size.
+    fn edid(&self, _connector: usize) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Makes one buffer of the granted pages, to be let go at [`Action::RetireBuffer`].
     ///
     /// # Errors

@@ -480,7 +480,9 @@ impl Session {
         let Some(connector) = self.connectors.get(index) else { return Ok(Outcome::Done(0)) };
         let refs = walk(directory, pages_for(size), |gref| host.read_page(gref))
             .map_err(|error| Refusal::directory(&error))?;
-        let edid = edid::generate(connector.width, connector.height);
+        let fits = |edid: &Vec<u8>| u32::try_from(edid.len()).is_ok_and(|bytes| bytes <= size);
+        let panels = host.edid(index).filter(fits);
+        let edid = panels.unwrap_or_else(|| edid::generate(connector.width, connector.height));
         let bytes = u32::try_from(edid.len()).unwrap_or(0);
         // Only the pages that are written are touched: the others hold what the guest put there.
         let used = refs.get(..pages_for(bytes)).unwrap_or(&refs);

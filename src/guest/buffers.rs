@@ -10,7 +10,7 @@ use crate::buffer::memory::BufferMemory;
 use crate::displif::pace::Hold;
 use crate::displif::page_directory;
 use crate::displif::{BufferSerial, FramebufferLayout, FramebufferSerial, Host, Usage};
-use crate::scene::element::BufferId;
+use crate::scene::element::{BufferId, OutputId};
 use crate::time::Time;
 use crate::xen::grants::{Access, Allocation, ExportId, GrantError, Grants};
 use crate::xen::pages::SharedPages;
@@ -186,6 +186,8 @@ pub(super) struct GuestMemory<'a> {
     pub(super) buffers: &'a mut Buffers,
     /// How long a guest may take to unmap our memory.
     pub(super) patience: Duration,
+    /// The output whose display's EDID a connector is to be handed.
+    pub(super) panel: &'a dyn Fn(usize) -> Option<OutputId>,
     pub(super) now: Time,
 }
 
@@ -202,6 +204,12 @@ impl GuestMemory<'_> {
 }
 
 impl Host for GuestMemory<'_> {
+    fn edid(&self, connector: usize) -> Option<Vec<u8>> {
+        let output = (self.panel)(connector)?;
+        let info = self.presentation.outputs().into_iter().find(|info| info.id == output)?;
+        info.edid.map(|edid| edid.to_vec())
+    }
+
     fn usage(&self) -> Usage {
         self.accounts.usage(self.domid, self.now, self.patience)
     }

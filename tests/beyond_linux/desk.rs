@@ -134,6 +134,10 @@ impl Desk {
         self.screenshot(ScreenshotTarget::FirstOutput)
     }
 
+    pub(crate) fn picture_on(&mut self, output: &str) -> Picture {
+        self.screenshot(ScreenshotTarget::Output(output.to_owned()))
+    }
+
     fn take(&mut self, target: ScreenshotTarget) -> grantway::control::Picture {
         match self.client.request(&Request::Screenshot { target }).unwrap() {
             Response::Screenshot(picture) => picture,

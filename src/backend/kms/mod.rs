@@ -40,7 +40,7 @@ use self::session::{Inbox, Notice, Session};
 use super::input::Lamps;
 use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Frame, Pixmap};
+use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
 use crate::time::Time;
 
 /// The displays of this machine.
@@ -308,6 +308,11 @@ impl Presentation for Kms {
 
     fn bytes_copied(&self, buffer: BufferId) -> u64 {
         self.devices.iter().map(|device| device.pipeline.bytes_copied(buffer)).sum()
+    }
+
+    fn still(&self, buffer: BufferId, part: Rect) -> Result<Pixmap, String> {
+        let device = self.devices.first().ok_or("no display device is there")?;
+        device.pipeline.still(buffer, part)
     }
 
     fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String> {

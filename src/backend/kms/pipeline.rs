@@ -31,7 +31,7 @@ use super::gpu::{self, Gpu};
 use crate::backend::render::{Gallery, PaintRenderer, Painter, color32, read_back};
 use crate::backend::{ImportPath, ImportRefused, PixelLayout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Frame, Pixmap};
+use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
 
 /// What the scanout buffers may look like, best first. No alpha: nothing lies below the primary plane.
 const SCANOUT_FORMATS: [Fourcc; 5] =
@@ -70,6 +70,9 @@ pub(super) trait Pipeline: fmt::Debug {
 
     /// Bytes copied of a guest's buffer.
     fn bytes_copied(&self, id: BufferId) -> u64;
+
+    /// A copy of a part of a guest's buffer.
+    fn still(&self, id: BufferId, part: Rect) -> Result<Pixmap, String>;
 
     /// Draws a frame and hands it to the kernel, which flips without being waited for; the first frame of a
     /// display sets its mode, and for that the kernel does make us wait.
@@ -253,6 +256,10 @@ where
 
     fn bytes_copied(&self, id: BufferId) -> u64 {
         self.painter.bytes_copied(id)
+    }
+
+    fn still(&self, id: BufferId, part: Rect) -> Result<Pixmap, String> {
+        self.painter.still(id, part)
     }
 
     fn draw(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Drawn, String> {
