@@ -120,7 +120,7 @@ boot_guest() {
     fi
     [ -n "$paused" ] || return 0
     # No line of xl's says it: xl writes no feature that is off, and the compositor writes those that are missing.
-    xenstore-write "/local/domain/0/backend/vkb/$(guest_domid "$name")/0/feature-abs-pointer" 0
+    xenstore-write "/local/domain/0/backend/vinput/$(guest_domid "$name")/0/feature-abs-pointer" 0
     xl unpause "$name"
 }
 
