@@ -40,6 +40,8 @@ pub(crate) struct FakeHost {
     pub(crate) elsewhere: Usage,
     pub(crate) written: BTreeMap<GrantRef, Vec<u8>>,
     pub(crate) page_reads: usize,
+    /// The EDID of the display that shows each connector.
+    pub(crate) edids: BTreeMap<usize, Vec<u8>>,
     next_directory: u32,
 }
 
@@ -62,6 +64,10 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
+    fn edid(&self, connector: usize) -> Option<Vec<u8>> {
+        self.edids.get(&connector).cloned()
+    }
+
     fn usage(&self) -> Usage {
         let ours = self.allocated.values().map(|(pages, _)| pages).sum::<usize>();
         Usage {
