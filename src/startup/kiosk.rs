@@ -153,7 +153,9 @@ fn decode(file: BufReader<File>) -> Result<Pixmap, String> {
         png::ColorType::GrayscaleAlpha => {
             pixels.as_chunks::<2>().0.iter().for_each(|[grey, alpha]| push(*grey, *grey, *grey, *alpha));
         }
-        other => return Err(format!("its colours can't be read: {other:?}")),
+        other @ (png::ColorType::Grayscale | png::ColorType::Rgb | png::ColorType::Indexed) => {
+            return Err(format!("its colours can't be read: {other:?}"));
+        }
     }
     Ok(Pixmap { width: info.width, height: info.height, pixels: out })
 }

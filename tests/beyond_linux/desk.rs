@@ -126,16 +126,12 @@ impl Desk {
         self.screenshot(ScreenshotTarget::Guest { guest, connector })
     }
 
-    fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
+    pub(crate) fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         Picture::new(&self.take(target))
     }
 
     pub(crate) fn output_picture(&mut self) -> Picture {
         self.screenshot(ScreenshotTarget::FirstOutput)
-    }
-
-    pub(crate) fn picture_on(&mut self, output: &str) -> Picture {
-        self.screenshot(ScreenshotTarget::Output(output.to_owned()))
     }
 
     fn take(&mut self, target: ScreenshotTarget) -> grantway::control::Picture {

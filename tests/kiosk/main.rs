@@ -19,7 +19,7 @@ mod desk;
 use std::path::{Path, PathBuf};
 
 use desk::{Desk, Picture, Rgb, wait_for};
-use grantway::control::{InputAction, PlaceStatus};
+use grantway::control::{InputAction, PlaceStatus, ScreenshotTarget};
 use grantway::sim::pattern::{self, Pattern};
 
 /// A panel with a map under two gauges, and a second output on its side.
@@ -108,10 +108,14 @@ fn wait_shows(desk: &mut Desk, guest: &str, connector: &str, shows: &str) -> Pla
     })
 }
 
+fn picture_on(desk: &mut Desk, output: &str) -> Picture {
+    desk.screenshot(ScreenshotTarget::Output(output.to_owned()))
+}
+
 /// The picture of an output once a pixel of it has that colour.
 fn wait_pixel(desk: &mut Desk, output: &str, x: u32, y: u32, wanted: Rgb) -> Picture {
     wait_for(&format!("{wanted:?} at {x},{y} of {output}"), || {
-        Some(desk.picture_on(output)).filter(|picture| picture.at(x, y) == wanted)
+        Some(picture_on(desk, output)).filter(|picture| picture.at(x, y) == wanted)
     })
 }
 
@@ -165,7 +169,7 @@ fn each_guest_is_where_the_table_says_and_nothing_else_is_shown() {
         }
     }
     // A quarter clockwise: the guest's left bar is on top.
-    let side = desk.picture_on("side");
+    let side = picture_on(&mut desk, "side");
     assert_eq!((side.width, side.height), (240, 320));
     for y in 0..320 {
         assert_eq!(side.at(120, y), bars(y / 2, 160), "side at line {y}");

@@ -425,6 +425,21 @@ fn a_label_has_a_strip_of_its_own_at_the_upper_edge_of_the_picture() {
 }
 
 #[test]
+fn only_a_place_that_is_the_whole_output_upright_has_the_displays_edid() {
+    let plain = mapping();
+    let others = [
+        Mapping { area: Some(rect(0, 0, 100, 100)), ..mapping() },
+        Mapping { rotation: Rotation::Half, ..mapping() },
+        Mapping { label: true, ..mapping() },
+    ];
+    let mappings = std::iter::once(plain).chain(others).map(|mapping| (0, mapping)).collect();
+    let mut kiosk = Kiosk::new(RendererKind::Pixman, &[(400, 300)], mappings);
+    let windows: Vec<_> = (0..4).map(|slot| kiosk.window(Some(slot), Size { width: 400, height: 300 })).collect();
+    let outputs: Vec<_> = windows.iter().map(|window| kiosk.scene.whole_output(*window)).collect();
+    assert_eq!(outputs, [Some(kiosk.outputs[0]), None, None, None]);
+}
+
+#[test]
 fn an_output_that_comes_back_finds_its_places_and_the_last_frame_again() {
     let mapping = Mapping { fit: Fit::Scale, after: StandIn::LastFrame, ..mapping() };
     let mut kiosk = Kiosk::new(RendererKind::Pixman, &[(400, 300)], vec![(0, mapping)]);

@@ -43,6 +43,8 @@ pub(crate) struct FakeHost {
     pub(crate) page_reads: usize,
     /// The domain's, once a request was refused.
     pub(crate) pace: Option<Pace>,
+    /// The EDID of the display that shows each connector.
+    pub(crate) edids: BTreeMap<usize, Vec<u8>>,
     next_directory: u32,
 }
 
@@ -65,6 +67,10 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
+    fn edid(&self, connector: usize) -> Option<Vec<u8>> {
+        self.edids.get(&connector).cloned()
+    }
+
     fn usage(&self) -> Usage {
         let ours = self.allocated.values().map(|(pages, _)| pages).sum::<usize>();
         Usage {
