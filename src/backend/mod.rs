@@ -20,7 +20,7 @@ use thiserror::Error;
 use self::input::{InputEvent, Lamps};
 use crate::buffer::memory::BufferMemory;
 pub use crate::scene::element::OutputId;
-use crate::scene::element::{BufferId, Frame, Pixmap};
+use crate::scene::element::{BufferId, ElementId, Frame, Pixmap};
 use crate::time::Time;
 
 /// What is known of an output.
@@ -103,6 +103,15 @@ pub enum Commit {
     Skipped,
 }
 
+/// How a guest's picture gets onto a display.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scanout {
+    /// A plane shows the guest's buffer itself; the plane's name, such as `plane 31 (primary)`.
+    Plane(String),
+    /// It is drawn with the rest; why, for the user.
+    Composite(String),
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -119,6 +128,8 @@ pub enum Event {
         /// When the first line was shown.
         time: Time,
     },
+    /// The output would show the same frame better when it is committed once more.
+    Redraw(OutputId),
     /// Nothing in the backend holds the buffer's memory any longer.
     BufferReleased(BufferId),
     /// The user did something. None comes between [`Event::Paused`] and [`Event::Resumed`].
@@ -167,6 +178,12 @@ pub trait Presentation {
 
     /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
     fn bytes_copied(&self, buffer: BufferId) -> u64;
+
+    /// How an element of the output's last frame gets onto the display; `None` for one that is not in it, and where
+    /// there are no planes.
+    fn scanout(&self, _output: OutputId, _element: ElementId) -> Option<Scanout> {
+        None
+    }
 
     /// What the output shows, as of the last submitted frame; opaque.
     ///

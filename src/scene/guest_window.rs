@@ -102,6 +102,11 @@ impl GuestWindow {
         self.owner = decoration::draw_owner(font, &self.label, self.size);
     }
 
+    /// The element of the content.
+    pub(super) fn picture(&self) -> ElementId {
+        ElementId(self.id.0 << PART_BITS | Part::Content.number())
+    }
+
     /// Where the content is within the window's place.
     pub(super) fn content_rect(&self, outer: &Rect) -> Rect {
         let (x, y) = decoration::content_origin(outer);

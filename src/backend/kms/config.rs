@@ -106,6 +106,8 @@ pub struct KmsConfig {
     pub outputs: BTreeMap<String, OutputSetting>,
     /// Who draws.
     pub renderer: RendererChoice,
+    /// No guest's buffer is put on a plane.
+    pub compose_only: bool,
 }
 
 impl KmsConfig {

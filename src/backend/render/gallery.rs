@@ -83,7 +83,13 @@ impl<T: Clone + 'static> Gallery<T> {
         }
         exhibit.round = self.round;
         let (paint, target) = exhibit.paint(painter, element.target)?;
-        Some(PaintElement { id: exhibit.id.clone(), commit: exhibit.commit, target: physical(target), paint })
+        Some(PaintElement {
+            name: element.id,
+            id: exhibit.id.clone(),
+            commit: exhibit.commit,
+            target: physical(target),
+            paint,
+        })
     }
 }
 
