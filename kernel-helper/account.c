@@ -224,21 +224,46 @@ void xzc_totals(struct xen_zcopy_info *info)
 	spin_unlock(&xzc_account_lock);
 }
 
+static void xzc_domain_tell(const struct xzc_domain *domain, struct xen_zcopy_domain *op)
+{
+	lockdep_assert_held(&xzc_account_lock);
+	op->buffers = domain ? domain->bufs : 0;
+	op->pages_granted = domain ? domain->pages : 0;
+	op->pages_waiting = domain ? domain->waiting : 0;
+	op->max_pages = xzc_max_granted_pages_per_domain;
+}
+
 /**
  * xzc_domain_totals() - what a domain was granted
  * @op: with domid set; where to write it
  */
 void xzc_domain_totals(struct xen_zcopy_domain *op)
 {
-	struct xzc_domain *domain;
-
-	op->max_pages = xzc_max_granted_pages_per_domain;
 	spin_lock(&xzc_account_lock);
-	domain = xzc_domain_find(op->domid);
-	op->buffers = domain ? domain->bufs : 0;
-	op->pages_granted = domain ? domain->pages : 0;
-	op->pages_waiting = domain ? domain->waiting : 0;
+	xzc_domain_tell(xzc_domain_find(op->domid), op);
 	spin_unlock(&xzc_account_lock);
+}
+
+/**
+ * xzc_next_domain() - what the next domain with an account was granted
+ * @op: with domid set to the lowest number to look at; where to write it
+ *
+ * Return: 0; -ENOENT when none has an account from there on
+ */
+int xzc_next_domain(struct xen_zcopy_domain *op)
+{
+	const struct xzc_domain *domain, *next = NULL;
+
+	spin_lock(&xzc_account_lock);
+	list_for_each_entry(domain, &xzc_domains, entry)
+		if (domain->id >= op->domid && (!next || domain->id < next->id))
+			next = domain;
+	if (next) {
+		op->domid = next->id;
+		xzc_domain_tell(next, op);
+	}
+	spin_unlock(&xzc_account_lock);
+	return next ? 0 : -ENOENT;
 }
 
 /* ---- debugfs -------------------------------------------------------------- */

@@ -259,6 +259,22 @@ static long xzc_ioctl_get_domain(struct xen_zcopy_domain __user *arg)
 	return copy_to_user(arg, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
+/* One for each call: nothing that a caller says has a length. */
+static long xzc_ioctl_next_domain(struct xen_zcopy_domain __user *arg)
+{
+	struct xen_zcopy_domain op;
+	int ret;
+
+	if (copy_from_user(&op, arg, sizeof(op)))
+		return -EFAULT;
+	if (op.flags || op.reserved[0] || op.reserved[1])
+		return -EINVAL;
+	ret = xzc_next_domain(&op);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &op, sizeof(op)) ? -EFAULT : 0;
+}
+
 /**
  * xzc_ioctl() - all that is done by ioctl
  * @filp: the open file
@@ -287,6 +303,8 @@ long xzc_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return xzc_ioctl_end_access(file, uarg);
 	case XEN_ZCOPY_IOC_GET_DOMAIN:
 		return xzc_ioctl_get_domain(uarg);
+	case XEN_ZCOPY_IOC_NEXT_DOMAIN:
+		return xzc_ioctl_next_domain(uarg);
 	default:
 		return -ENOTTY;
 	}

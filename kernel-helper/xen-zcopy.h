@@ -162,6 +162,7 @@ void xzc_hide(struct xzc_buf *buf);
 void xzc_set_waiting(struct xzc_buf *buf, u32 waiting);
 void xzc_totals(struct xen_zcopy_info *info);
 void xzc_domain_totals(struct xen_zcopy_domain *domain);
+int xzc_next_domain(struct xen_zcopy_domain *domain);
 void xzc_debugfs_init(void);
 void xzc_debugfs_exit(void);
 

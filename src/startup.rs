@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! From the configuration to a running compositor: chooses the platform and the backend, and nothing else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::backend::Presentation;
@@ -17,10 +18,11 @@ use crate::event_loop;
 use crate::guest::policy::{GuestPolicy, InputPolicy, PolicyFor};
 use crate::input::{self, Allowed, Bindings, Chord, Confine, Keymap, Seat};
 use crate::kbdif;
-use crate::scene::Scene;
 use crate::scene::element::Color;
 use crate::state::{Parts, State};
 use crate::xen;
+
+mod kiosk;
 
 /// Opens one of the hypervisors.
 type OpenXen = fn() -> Result<xen::Platform, Failure>;
@@ -42,7 +44,7 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     let (presentation, renderer) = open_backend(&config)?;
     tracing::info!("backend {}, renderer {renderer}; control socket {}", presentation.name(), socket.display());
     let hidden_interval = Duration::from_secs(1) / config.pacing.hidden_hz.max(1);
-    let scene = Scene::new();
+    let (scene, kiosk) = kiosk::open(&config)?;
     let seat = Seat::new(bindings(&config.keys), config.input.sync_locks);
     let keymap = keymap(&config.input)?;
     let mut state = State::new(Parts {
@@ -52,6 +54,7 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         simulator: opened.simulator,
         presentation,
         scene,
+        kiosk,
         renderer,
         policy_for: policy(config),
         seat,
@@ -112,13 +115,17 @@ fn open_kms(config: &Config) -> Result<(Box<dyn Presentation>, &'static str), Fa
         RendererKind::Pixman => RendererChoice::Pixman,
         RendererKind::Gl => RendererChoice::Gl,
     };
-    let mut outputs = std::collections::BTreeMap::new();
+    let (mut outputs, mut panels) = (BTreeMap::new(), Vec::new());
     for output in &config.output {
-        outputs.insert(output.name.clone(), OutputSetting::Mode(mode_request(output)?));
+        let setting = OutputSetting::Mode(mode_request(output)?);
+        match &output.panel {
+            Some(panel) => panels.push((kiosk::panel(panel), setting)),
+            None => drop(outputs.insert(output.name.clone(), setting)),
+        }
     }
     let device = config.backend.drm_device.clone();
     let compose_only = config.backend.scanout == ScanoutKind::Off;
-    let kms = Kms::new(KmsConfig { session, device, outputs, renderer, compose_only })?;
+    let kms = Kms::new(KmsConfig { session, device, outputs, panels, renderer, compose_only })?;
     let renderer = kms.renderer_name();
     Ok((Box::new(kms), renderer))
 }
@@ -138,9 +145,15 @@ fn open_headless(config: &Config) -> Result<(Box<dyn Presentation>, &'static str
         RendererKind::Gl => (headless::RendererKind::Gl, "gl"),
     };
     let mut outputs: Vec<_> = config.output.iter().map(headless_output).collect();
+    let refresh = Duration::from_nanos(DEFAULT_REFRESH_NS);
+    let plain = |name: &str| headless::OutputConfig { name: name.to_owned(), width: 1280, height: 720, refresh };
+    for place in &config.kiosk {
+        if !outputs.iter().any(|output| output.name == place.output) {
+            outputs.push(plain(&place.output));
+        }
+    }
     if outputs.is_empty() {
-        let refresh = Duration::from_nanos(DEFAULT_REFRESH_NS);
-        outputs.push(headless::OutputConfig { name: "headless-1".to_owned(), width: 1280, height: 720, refresh });
+        outputs.push(plain("headless-1"));
     }
     let clock = headless::Clock::RealTime;
     let headless = Headless::new(HeadlessConfig { outputs, renderer, clock })?;
@@ -161,7 +174,8 @@ fn headless_output(output: &OutputConfig) -> headless::OutputConfig {
 }
 
 fn policy(config: Config) -> PolicyFor {
-    Box::new(move |name| {
+    Box::new(move |domain| {
+        let name = domain.name;
         let guest = config.guest_config(name);
         let own_limits = config.limits.with(&guest.limits);
         let color = guest.color(name);
@@ -177,6 +191,7 @@ fn policy(config: Config) -> PolicyFor {
                 connectors: guest.vkb.connectors,
                 limits: input_limits(&own_limits),
             },
+            places: kiosk::places(&config, domain),
         }
     })
 }

@@ -24,6 +24,7 @@ use crate::xen::Platform;
 use crate::xen::store::StoreEvent;
 
 mod answers;
+pub mod kiosk;
 mod status;
 
 bitflags! {
@@ -63,6 +64,8 @@ pub struct Parts {
     pub scene: Scene,
     /// The renderer's name, for the user.
     pub renderer: &'static str,
+    /// The kiosk's table, if it is one; empty on a desktop.
+    pub kiosk: KioskPlan,
     /// Who a guest is and what it may.
     pub policy_for: PolicyFor,
     /// Keyboards, pointers and fingers.
@@ -85,6 +88,7 @@ pub struct State {
     presentation: Box<dyn Presentation>,
     renderer: &'static str,
     scene: Scene,
+    kiosk: KioskPlan,
     pacing: Pacing<FlipToken>,
     registry: Registry,
     desk: Desk,
@@ -120,6 +124,7 @@ macro_rules! context {
 // After the macro, which it needs.
 mod input;
 use input::Desk;
+use kiosk::KioskPlan;
 
 impl State {
     /// Puts the subsystems together, and begins to follow xenstore.
@@ -135,6 +140,7 @@ impl State {
             presentation: parts.presentation,
             renderer: parts.renderer,
             scene: parts.scene,
+            kiosk: parts.kiosk,
             pacing: Pacing::new(parts.hidden_interval),
             registry,
             desk: Desk::new(parts.seat, parts.keymap),
@@ -237,8 +243,11 @@ impl State {
     }
 
     fn outputs_changed(&mut self) {
-        let outputs: Vec<_> = self.presentation.outputs().iter().map(scene_output).collect();
-        self.scene.set_outputs(&outputs);
+        let outputs = self.presentation.outputs();
+        self.scene.set_outputs(&outputs.iter().map(scene_output).collect::<Vec<_>>());
+        if self.scene.is_kiosk() {
+            self.assign_outputs(&outputs);
+        }
         self.pacing.queue_redraw_everywhere();
     }
 

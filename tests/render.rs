@@ -11,6 +11,8 @@
 
 #[path = "render/formats.rs"]
 mod formats;
+#[path = "render/kiosk.rs"]
+mod kiosk;
 #[path = "render/layout.rs"]
 mod layout;
 #[path = "render/outputs.rs"]

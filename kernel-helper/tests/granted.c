@@ -279,6 +279,52 @@ static void test_alloc_arguments(int z)
 	free(g.refs);
 }
 
+/* The domain's number, or a negative errno; where it is found, its account. */
+static long next_domain(int z, uint32_t from, struct xen_zcopy_domain *d)
+{
+	*d = (struct xen_zcopy_domain){ .domid = from };
+	return ioctl(z, XEN_ZCOPY_IOC_NEXT_DOMAIN, d) ? -errno : (long)d->domid;
+}
+
+static void test_next_domain(int z)
+{
+	struct given own = alloc_pages(z, 5, 0), nobodys = given_make(NOBODY, 3);
+	struct xen_zcopy_domain d = { .flags = 1 }, same;
+	uint32_t from = 0;
+	int found = 0;
+	long domid;
+
+	tap_errno(ioctl(z, XEN_ZCOPY_IOC_NEXT_DOMAIN, NULL) ? -errno : 0, -EFAULT,
+		  "NEXT_DOMAIN from no memory");
+	tap_errno(ioctl(z, XEN_ZCOPY_IOC_NEXT_DOMAIN, &d) ? -errno : 0, -EINVAL,
+		  "NEXT_DOMAIN with a flag");
+	d = (struct xen_zcopy_domain){ .reserved = { 1, 0 } };
+	tap_errno(ioctl(z, XEN_ZCOPY_IOC_NEXT_DOMAIN, &d) ? -errno : 0, -EINVAL,
+		  "NEXT_DOMAIN with a reserved field set");
+	tap_errno(alloc_try(z, &nobodys, 0), 0, "pages for a second domain");
+	/* A guest of another test may have an account, too: all are told, each once, in order. */
+	while ((domid = next_domain(z, from, &d)) >= 0 && domid >= (long)from) {
+		same = domain(z, d.domid);
+		if (memcmp(&same, &d, sizeof(d)) || !d.buffers)
+			break;
+		found += domid == 0 || domid == NOBODY;
+		from = d.domid + 1;
+	}
+	tap_errno((int)domid, -ENOENT, "NEXT_DOMAIN ends, and says what GET_DOMAIN says");
+	tap_ok(found == 2, "NEXT_DOMAIN finds %d of 2 domains", found);
+	tap_errno((int)next_domain(z, UINT32_MAX, &d), -ENOENT, "NEXT_DOMAIN from no domain's number");
+	tap_errno((int)next_domain(z, NOBODY + 1, &d), -ENOENT, "NEXT_DOMAIN behind the last one");
+	end_access(z, nobodys.handle);
+	close(nobodys.fd);
+	tap_ok(released(z, nobodys.handle), "released");
+	tap_errno((int)next_domain(z, NOBODY, &d), -ENOENT, "NEXT_DOMAIN knows a domain no longer");
+	end_access(z, own.handle);
+	close(own.fd);
+	tap_ok(released(z, own.handle), "released");
+	free(nobodys.refs);
+	free(own.refs);
+}
+
 static void test_other_arguments(int z)
 {
 	struct xen_zcopy_end_access end = { .reserved = 1 };
@@ -330,6 +376,7 @@ void test_granted(int z)
 	test_owner_gone(z);
 	test_alloc_arguments(z);
 	test_other_arguments(z);
+	test_next_domain(z);
 }
 
 /* With max_granted_pages_per_domain=256 max_granted_pages=384. */

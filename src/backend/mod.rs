@@ -9,6 +9,7 @@ pub mod format;
 pub mod headless;
 pub mod input;
 pub mod kms;
+pub mod panel;
 pub mod render;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -20,7 +21,7 @@ use thiserror::Error;
 use self::input::{InputEvent, Lamps};
 use crate::buffer::memory::BufferMemory;
 pub use crate::scene::element::OutputId;
-use crate::scene::element::{BufferId, ElementId, Frame, Pixmap};
+use crate::scene::element::{BufferId, ElementId, Frame, Pixmap, Rect};
 use crate::time::Time;
 
 /// What is known of an output.
@@ -36,6 +37,8 @@ pub struct OutputInfo {
     pub height: u32,
     /// Time between two frames; at least 1 ms.
     pub refresh: Duration,
+    /// The display's EDID as the kernel read it, where there is a display that has one.
+    pub edid: Option<Rc<[u8]>>,
 }
 
 /// How a guest's pixels lie in its memory. Checked against the memory's length by the caller.
@@ -184,6 +187,12 @@ pub trait Presentation {
     fn scanout(&self, _output: OutputId, _element: ElementId) -> Option<Scanout> {
         None
     }
+
+    /// A copy of a part of a guest's buffer, read by the CPU: for what stands in for a guest that is gone.
+    ///
+    /// # Errors
+    /// A sentence for the user: the buffer is not known, or can't be read.
+    fn still(&self, buffer: BufferId, part: Rect) -> Result<Pixmap, String>;
 
     /// What the output shows, as of the last submitted frame; opaque.
     ///

@@ -31,6 +31,12 @@ pub(super) struct RunArguments {
     /// What presents [default: as configured]
     #[arg(long, value_enum, value_name = "KIND")]
     pub(super) backend: Option<BackendKind>,
+    /// Present in memory only: the same as --backend headless
+    #[arg(long, conflicts_with = "backend")]
+    pub(super) headless: bool,
+    /// Refuse to start as a desktop: the configuration has to say what is shown where
+    #[arg(long)]
+    pub(super) kiosk: bool,
     /// What composes the picture [default: as configured]
     #[arg(long, value_enum, value_name = "KIND")]
     pub(super) renderer: Option<RendererKind>,

@@ -181,6 +181,14 @@ fn options(arguments: &RunArguments) -> Result<RunOptions, Refusal> {
     if let Some(kind) = arguments.backend {
         config.backend.kind = kind;
     }
+    if arguments.headless {
+        config.backend.kind = BackendKind::Headless;
+    }
+    if arguments.kiosk && config.kiosk.is_empty() {
+        let why = "--kiosk wants a configuration that says what is shown where: it has no [[kiosk]] block \
+                   (docs/kiosk.md)";
+        return Err(Refusal::Input(why.to_owned()));
+    }
     if let Some(renderer) = arguments.renderer {
         config.backend.renderer = renderer;
     }
@@ -205,8 +213,8 @@ fn headless_outputs(config: &mut Config, modes: &[Mode]) -> Result<(), Refusal> 
     }
     config.backend.kind = BackendKind::Headless;
     let name = |index: usize| format!("headless-{}", index + 1);
-    config.output =
-        modes.iter().enumerate().map(|(index, mode)| OutputConfig { name: name(index), mode: *mode }).collect();
+    let output = |name, mode| OutputConfig { name, mode, panel: None, background: None };
+    config.output = modes.iter().enumerate().map(|(index, mode)| output(name(index), *mode)).collect();
     Ok(())
 }
 

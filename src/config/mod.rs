@@ -10,14 +10,16 @@ use serde::Deserialize;
 
 mod error;
 mod keys;
+mod kiosk;
 mod limits;
 mod palette;
 mod values;
 
 pub use error::ConfigError;
 pub use keys::{CursorPolicy, InputAllowed, InputConfig, Key, KeysConfig, PointerPolicy};
+pub use kiosk::{After, Area, Before, ConnectorName, Edid, Fit, KioskConfig, Turn};
 pub use limits::{LimitsConfig, LimitsOverride};
-pub use values::{FileMode, Mode, ParseModeError, Rgb, SocketPath};
+pub use values::{FileMode, Mode, PanelName, ParseModeError, Rgb, SocketPath};
 
 use values::{text, whole};
 
@@ -35,6 +37,8 @@ pub struct Config {
     pub backend: BackendConfig,
     /// Outputs and their modes, by name.
     pub output: Vec<OutputConfig>,
+    /// Where which guest connector is shown, and nothing else; a desktop when empty.
+    pub kiosk: Vec<KioskConfig>,
     /// What each guest may use.
     pub limits: LimitsConfig,
     /// What differs for single guests, by domain name.
@@ -127,6 +131,12 @@ pub struct OutputConfig {
     pub name: String,
     /// The wanted mode.
     pub mode: Mode,
+    /// The display that is meant by the name, wherever it is plugged in.
+    #[serde(default)]
+    pub panel: Option<PanelName>,
+    /// What shows in a kiosk where no guest does; black when absent.
+    #[serde(default)]
+    pub background: Option<Rgb>,
 }
 
 /// `[guest."name"]`
@@ -275,6 +285,17 @@ impl Config {
             if self.output.iter().take(index).any(|other| other.name == output.name) {
                 let key = vec!["output".to_owned(), index.to_string(), "name".to_owned()];
                 return Err(Problem { key, what: format!("output `{}` is configured twice", output.name) });
+            }
+        }
+        for (index, kiosk) in self.kiosk.iter().enumerate() {
+            let key = |key: &str| vec!["kiosk".to_owned(), index.to_string(), key.to_owned()];
+            if let Some((name, what)) = kiosk.contradiction() {
+                return Err(Problem { key: key(name), what });
+            }
+            let same = |other: &&KioskConfig| (&other.guest, &other.connector) == (&kiosk.guest, &kiosk.connector);
+            if self.kiosk.iter().take(index).any(|other| same(&other)) {
+                let what = format!("this connector of \"{}\" has a place already; it can't be in two", kiosk.guest);
+                return Err(Problem { key: key("guest"), what });
             }
         }
         if let Some((key, what)) = self.keys.contradiction() {

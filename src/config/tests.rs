@@ -188,3 +188,38 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_place_of_the_kiosk_is_read() {
+    let text = "[[kiosk]]\nguest = \"cluster\"\nconnector = \"map\"\noutput = \"DP-1\"\narea = \"800x480+10+20\"\n\
+                fit = \"crop\"\nrotate = 270\nlayer = 3\n[[kiosk]]\nguest = \"cluster\"\noutput = \"DP-1\"\n";
+    let config = Config::parse(text, "c.toml").unwrap();
+    let [first, second] = &config.kiosk[..] else { panic!("{config:?}") };
+    assert_eq!(first.area, Some(Area { x: 10, y: 20, width: 800, height: 480 }));
+    assert_eq!((first.fit, first.rotate, first.layer.get()), (Fit::Crop, Turn::Left, 3));
+    assert_eq!(
+        (&first.connector, &second.connector),
+        (&ConnectorName::UniqueId("map".into()), &ConnectorName::Index(0))
+    );
+    assert_eq!((second.area, second.after, second.edid), (None, After::Black, Edid::Panel));
+}
+
+#[test]
+fn a_place_that_cannot_be_is_refused_with_what_would_be_right() {
+    let place = |more: &str| complaint(&format!("[[kiosk]]\nguest = \"a\"\noutput = \"b\"\n{more}\n"));
+    for (area, ok) in [("800x480", false), ("0x480+0+0", false), ("1x1+-1+0", false), ("1x1+0+16385", false)] {
+        assert_eq!(place(&format!("area = \"{area}\"")).contains("is not an area; write WIDTHxHEIGHT+LEFT+TOP"), !ok);
+    }
+    assert_eq!(
+        place("rotate = 45"),
+        "c.toml:4:10: `kiosk.rotate`: a picture is turned by 0, 90, 180 or 270 degrees, not 45"
+    );
+    assert!(place("fit = \"center\"").contains("did you mean `centre`?"));
+    assert!(place("layer = 1001").contains("a whole number from 0 to 1000"));
+    assert!(place("connector = 16").contains("a number from 0 to 15"));
+    assert_eq!(place("before = \"splash\""), "c.toml:4:1: `before = \"splash\"` wants the key `splash`, a PNG file");
+    assert!(place("after = \"splash\"").starts_with("c.toml:4:1: `after"));
+    assert!(place("splash = \"a.png\"").contains("is not an absolute path"));
+    assert!(place("[[kiosk]]\nguest = \"a\"\noutput = \"c\"").contains("has a place already"));
+    assert!(complaint("[[output]]\nname = \"a\"\nmode = \"800x600\"\npanel = \"Dell\"\n").contains("is not a panel"));
+}

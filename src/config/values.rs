@@ -82,6 +82,15 @@ pub(super) fn device<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBu
     absolute(text).map(Some).map_err(D::Error::custom)
 }
 
+/// Reads an absolute path.
+pub(super) fn optional_path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(from)?;
+    if !text.starts_with('/') || text.chars().any(char::is_control) {
+        return Err(D::Error::custom(format!("\"{}\" is not an absolute path", text.escape_default())));
+    }
+    Ok(Some(PathBuf::from(text)))
+}
+
 fn absolute(text: String) -> Result<PathBuf, String> {
     if !text.starts_with('/') || text.contains('\0') {
         return Err(format!("\"{text}\" is neither \"auto\" nor an absolute path"));
@@ -99,6 +108,7 @@ macro_rules! deserialize_from_str {
         }
     };
 }
+pub(super) use deserialize_from_str;
 
 /// An output's mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +165,38 @@ fn millihertz(text: &str) -> Option<u32> {
 }
 
 deserialize_from_str!(Mode);
+
+/// Displays by what they say of themselves: `MAKE`, `MAKE/MODEL` or `MAKE/MODEL/SERIAL`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanelName {
+    /// The manufacturer's three letters.
+    pub make: String,
+    /// The product's name.
+    pub model: Option<String>,
+    /// The serial number.
+    pub serial: Option<String>,
+}
+
+impl FromStr for PanelName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.splitn(3, '/').map(str::to_owned);
+        let make = parts.next().unwrap_or_default();
+        let (model, serial) = (parts.next(), parts.next());
+        let letters = make.len() == 3 && make.bytes().all(|byte| byte.is_ascii_uppercase());
+        if !letters || [&model, &serial].into_iter().flatten().any(String::is_empty) {
+            return Err(format!(
+                "\"{}\" is not a panel; write \"MAKE\", \"MAKE/MODEL\" or \"MAKE/MODEL/SERIAL\" with the manufacturer's \
+                 three letters, like \"DEL/DELL U2412M\"",
+                text.chars().take(64).collect::<String>().escape_default()
+            ));
+        }
+        Ok(Self { make, model, serial })
+    }
+}
+
+deserialize_from_str!(PanelName);
 
 /// A colour, components 0..=255.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 mod client;
 mod connection;
 mod picture;
+mod places;
 mod protocol;
 mod server;
 mod status;
@@ -22,8 +23,8 @@ pub use protocol::{
 };
 pub use server::{Access, BindError, ConnectionId, Server};
 pub use status::{
-    ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status,
-    WindowStatus,
+    AreaStatus, ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PlaceStatus,
+    PresentedBy, Status, WindowStatus,
 };
 pub use table::render;
 

@@ -25,6 +25,51 @@ pub struct Status {
     pub focus: Option<FocusStatus>,
     /// Whether the secure attention picture is shown, and nobody gets input.
     pub secure_attention: bool,
+    /// The kiosk's table, in its order; empty on a desktop.
+    #[serde(default)]
+    pub kiosk: Vec<PlaceStatus>,
+}
+
+/// One guest connector's place in a kiosk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceStatus {
+    /// The domain, as configured.
+    pub guest: String,
+    /// Its connector, as configured.
+    pub connector: String,
+    /// The output, as configured.
+    pub output: String,
+    /// Where on the output the picture may be; `None` while that is not there.
+    pub area: Option<AreaStatus>,
+    /// `centre`, `scale`, `stretch` or `crop`.
+    pub fit: String,
+    /// Degrees clockwise.
+    pub rotate: u32,
+    /// What covers what.
+    pub layer: i32,
+    /// The part of the guest's picture that is shown, in its own pixels; `None` without a guest.
+    pub source: Option<AreaStatus>,
+    /// Where that is on the output.
+    pub target: Option<AreaStatus>,
+    /// How much larger it is there, across and down, in thousandths.
+    pub scale: Option<(u32, u32)>,
+    /// What is seen: `guest`, `off`, or `black`, `splash`, `last-frame`, `nothing`.
+    pub shows: String,
+    /// Why it is not as one might expect.
+    pub why: Option<String>,
+}
+
+/// A rectangle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AreaStatus {
+    /// Left edge.
+    pub x: i32,
+    /// Top edge.
+    pub y: i32,
+    /// Width.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
 }
 
 /// Who has the focus.
@@ -208,6 +253,9 @@ pub struct ConnectorStatus {
     pub bytes_copied: u64,
     /// Where its content is; `None` when it has no place.
     pub window: Option<WindowStatus>,
+    /// Why it has no place.
+    #[serde(default)]
+    pub not_shown: Option<String>,
 }
 
 /// Where a connector's content is, without border and label, in the output's pixels.

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use super::places::places;
 use super::{ConnectorStatus, DepartedStatus, GuestStatus, InputStatus, OutputStatus, Status};
 
 /// The status as lines of text, each with its line end.
@@ -16,6 +17,7 @@ pub fn render(status: &Status) -> String {
     text.push('\n');
     text.push_str(&outputs(&status.outputs));
     text.push('\n');
+    text.push_str(&places(&status.kiosk));
     if status.guests.is_empty() {
         text.push_str("no guest has a display device\n");
         text.push_str(&departed(&status.departed));
@@ -185,6 +187,10 @@ fn notes(guests: &[GuestStatus]) -> String {
     let mut text = String::new();
     for guest in guests {
         for connector in &guest.connectors {
+            if let Some(why) = &connector.not_shown {
+                let place = format!("{} {}", printable(&guest.name), connector.index);
+                line(&mut text, &format!("{place}: not shown: {}", printable(why)));
+            }
             let Some(path) = &connector.import_path else { continue };
             let provider = connector.provider.as_deref().map(printable).unwrap_or_default();
             let reason = connector.import_reason.as_deref().map(printable).unwrap_or_default();
@@ -223,13 +229,13 @@ fn notes(guests: &[GuestStatus]) -> String {
     if text.is_empty() { text } else { format!("\n{text}") }
 }
 
-fn line(text: &mut String, content: &str) {
+pub(super) fn line(text: &mut String, content: &str) {
     // Writing to a String can't fail.
     let _ = writeln!(text, "{content}");
 }
 
 /// A guest's name must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
 }
 
@@ -247,24 +253,24 @@ fn bytes(count: u64) -> String {
 use Align::{Left, Right};
 
 #[derive(Clone, Copy)]
-enum Align {
+pub(super) enum Align {
     Left,
     Right,
 }
 
 /// Rows of cells under headings; each column is as wide as its widest cell.
-struct Table {
+pub(super) struct Table {
     headings: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new(headings: &[(&str, Align)]) -> Self {
+    pub(super) fn new(headings: &[(&str, Align)]) -> Self {
         let headings = headings.iter().map(|(name, align)| ((*name).to_owned(), *align)).collect();
         Self { headings, rows: Vec::new() }
     }
 
-    fn row(&mut self, cells: impl Into<Vec<String>>) {
+    pub(super) fn row(&mut self, cells: impl Into<Vec<String>>) {
         self.rows.push(cells.into());
     }
 
@@ -273,7 +279,7 @@ impl Table {
         cells.chain([heading.chars().count()]).max().unwrap_or(0)
     }
 
-    fn render(&self) -> String {
+    pub(super) fn render(&self) -> String {
         let mut text = String::new();
         let headings: Vec<String> = self.headings.iter().map(|(name, _)| name.clone()).collect();
         for row in std::iter::once(&headings).chain(&self.rows) {

@@ -98,6 +98,7 @@ fn sample() -> Status {
         }),
         secure_attention: false,
         departed: Vec::new(),
+        kiosk: Vec::new(),
     }
 }
 

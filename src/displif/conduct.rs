@@ -8,7 +8,7 @@ use crate::time::Time;
 use crate::xen::grants::GrantError;
 
 use super::limits::Limits;
-use super::pace::Pace;
+use super::pace::Hold;
 use super::page_directory::{DirectoryError, pages_for};
 use super::rate::Bucket;
 use super::wire::{Errno, Operation, Request};
@@ -77,7 +77,7 @@ pub(super) struct Conduct {
     fatal: u32,
     refused: u64,
     last: Option<String>,
-    pace: Pace,
+    held_back: u64,
     /// Lines that say that the guest is slowed down.
     pace_log: Bucket,
 }
@@ -94,7 +94,7 @@ impl Conduct {
             fatal: limits.bad_requests_fatal,
             refused: 0,
             last: None,
-            pace: Pace::new(limits.refusals_per_second),
+            held_back: 0,
             pace_log: Bucket::new(1, Duration::from_secs(60), 1),
         }
     }
@@ -109,7 +109,7 @@ impl Conduct {
 
     /// How often a ring was held back, because too many requests were refused.
     pub(super) const fn held_back(&self) -> u64 {
-        self.pace.holds()
+        self.held_back
     }
 
     /// Why the last request was refused.
@@ -150,9 +150,10 @@ impl Conduct {
         (self.bad >= self.fatal).then(|| format!("{label}: {last}; closed after {} bad requests", self.bad))
     }
 
-    /// When the ring of a request that was just refused is to be served again.
-    pub(super) fn hold_back(&mut self, now: Time) -> Time {
-        let Some(hold) = self.pace.refused(now) else { return now };
+    /// When the ring of a request that was just refused is to be served again, by the guest's pace.
+    pub(super) fn hold_back(&mut self, hold: Option<Hold>, now: Time) -> Time {
+        let Some(hold) = hold else { return now };
+        self.held_back = self.held_back.saturating_add(1);
         if hold.begins && self.pace_log.take(now) {
             let (label, last) = (&self.label, self.last.as_deref().unwrap_or_default());
             tracing::warn!("{label}: slowed down: too many of its requests are refused; the last: {last}");

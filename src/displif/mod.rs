@@ -10,13 +10,14 @@ pub mod device;
 pub mod edid;
 pub mod formats;
 pub mod limits;
-mod pace;
+pub mod pace;
 pub mod page_directory;
 pub mod rate;
 pub mod session;
 pub mod status;
 pub mod wire;
 
+use crate::time::Time;
 use crate::xen::grants::GrantError;
 use crate::xen::{GrantRef, PAGE_SIZE};
 
@@ -135,6 +136,10 @@ pub trait Host {
     /// What the guest holds at present.
     fn usage(&self) -> Usage;
 
+    /// A request of the guest was refused: how long it has to wait for that, if it has to, by the [`pace::Pace`] of its
+    /// domain, which all its connections share and which outlives them. So many refusals a second are borne.
+    fn refused(&mut self, borne_per_second: u32, now: Time) -> Option<pace::Hold>;
+
     /// A copy of one page that the guest granted.
     ///
     /// # Errors
@@ -146,6 +151,12 @@ pub trait Host {
     /// # Errors
     /// The provider's error; also when the pages are too few.
     fn write_pages(&mut self, refs: &[GrantRef], bytes: &[u8]) -> Result<(), GrantError>;
+
+    /// The EDID of the display that shows a connector on all of it, if it is to have that; else it gets one that is
+    /// made for its size.
+    fn edid(&self, _connector: usize) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Makes one buffer of the granted pages, to be let go at [`Action::RetireBuffer`].
     ///

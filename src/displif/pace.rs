@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Slows down a guest whose requests are refused again and again: a refused request costs us nearly what a
 //! granted one does, and other guests' CPU time.
+//!
+//! A pace is a domain's, not a connection's, which the guest could begin anew: the sessions are told by their host.
 
 use std::time::Duration;
 
@@ -19,34 +21,34 @@ const FORGOTTEN: Duration = Duration::from_secs(1);
 
 /// What a refusal leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hold {
+pub struct Hold {
     /// The ring's next request is served then, at the earliest.
-    pub(super) until: Time,
+    pub until: Time,
     /// The guest was not slowed down before: the log may say so.
-    pub(super) begins: bool,
+    pub begins: bool,
 }
 
 /// One guest's pace.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     /// Refusals that have no consequences.
     borne: Bucket,
     delay: Duration,
     /// The end of the last hold: those of several rings follow each other.
     until: Time,
     forgotten: Time,
-    holds: u64,
 }
 
 impl Pace {
     /// So many refusals a second, at once too, have no consequences.
-    pub(super) fn new(refusals_per_second: u32) -> Self {
+    #[must_use]
+    pub fn new(refusals_per_second: u32) -> Self {
         let borne = Bucket::new(refusals_per_second, Duration::from_secs(1), refusals_per_second);
-        Self { borne, delay: Duration::ZERO, until: Time::ZERO, forgotten: Time::ZERO, holds: 0 }
+        Self { borne, delay: Duration::ZERO, until: Time::ZERO, forgotten: Time::ZERO }
     }
 
     /// A request was refused.
-    pub(super) fn refused(&mut self, now: Time) -> Option<Hold> {
+    pub fn refused(&mut self, now: Time) -> Option<Hold> {
         if self.borne.take(now) {
             return None;
         }
@@ -54,13 +56,13 @@ impl Pace {
         self.delay = if begins { LEAST } else { self.delay.saturating_mul(2).min(MOST) };
         self.until = self.until.max(now).saturating_add(self.delay);
         self.forgotten = self.until.saturating_add(FORGOTTEN);
-        self.holds = self.holds.saturating_add(1);
         Some(Hold { until: self.until, begins })
     }
 
-    /// How often a ring was held back.
-    pub(super) const fn holds(&self) -> u64 {
-        self.holds
+    /// Whether nothing is left of any refusal: a new pace would do as well.
+    #[must_use]
+    pub fn is_as_new(&self, now: Time) -> bool {
+        self.forgotten <= now && self.borne.is_full(now)
     }
 }
 
@@ -80,8 +82,10 @@ mod tests {
             assert_eq!(pace.refused(now), Some(Hold { until, begins }));
             now = until;
         }
-        assert_eq!(pace.holds(), 6);
-        now += Duration::from_secs(2);
+        now += Duration::from_millis(999);
+        assert!(!pace.is_as_new(now));
+        now += Duration::from_secs(1);
+        assert!(pace.is_as_new(now));
         assert_eq!([(); 3].map(|()| pace.refused(now)), [None; 3]);
         assert_eq!(pace.refused(now), Some(Hold { until: now + LEAST, begins: true }));
     }

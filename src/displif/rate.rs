@@ -43,6 +43,12 @@ impl Bucket {
         ready
     }
 
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn is_full(&self, now: Time) -> bool {
+        self.full_at <= now
+    }
+
     /// Takes tokens, those too that are not there yet: until they are there is none.
     pub fn charge(&mut self, tokens: u32, now: Time) {
         self.full_at = self.full_at.max(now).saturating_add(self.interval.saturating_mul(tokens));

@@ -366,8 +366,10 @@ impl Session {
             Ok(Outcome::Done(edid_size)) => (0, edid_size, None),
             Err(refusal) => {
                 let last_word = self.conduct.refuse(&describe(index, request), &refusal, self.now);
+                let hold = host.refused(self.limits.refusals_per_second, self.now);
+                let until = self.conduct.hold_back(hold, self.now);
                 if let Some(connector) = self.connectors.get_mut(index) {
-                    connector.held_until = self.conduct.hold_back(self.now);
+                    connector.held_until = until;
                 }
                 (refusal.errno.status(), 0, last_word)
             }
@@ -478,7 +480,9 @@ impl Session {
         let Some(connector) = self.connectors.get(index) else { return Ok(Outcome::Done(0)) };
         let refs = walk(directory, pages_for(size), |gref| host.read_page(gref))
             .map_err(|error| Refusal::directory(&error))?;
-        let edid = edid::generate(connector.width, connector.height);
+        let fits = |edid: &Vec<u8>| u32::try_from(edid.len()).is_ok_and(|bytes| bytes <= size);
+        let panels = host.edid(index).filter(fits);
+        let edid = panels.unwrap_or_else(|| edid::generate(connector.width, connector.height));
         let bytes = u32::try_from(edid.len()).unwrap_or(0);
         // Only the pages that are written are touched: the others hold what the guest put there.
         let used = refs.get(..pages_for(bytes)).unwrap_or(&refs);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What each domain holds: pages of its own that we map, and pages of ours that it may map.
+//! What each domain holds: pages of its own that we map, and pages of ours that it may map. And how often it was
+//! refused more.
 //!
 //! The account is the domain's, not a connection's: what a connection leaves behind counts until the kernel says
 //! that it is free, and so does what a dead domain leaves.
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::displif::Usage;
+use crate::displif::pace::{Hold, Pace};
 use crate::time::Time;
 use crate::xen::grants::ExportId;
 use crate::xen::{DomId, PAGE_SIZE};
@@ -35,6 +37,8 @@ struct Charge {
 #[derive(Debug, Default)]
 pub struct Accounts {
     charges: BTreeMap<ExportId, Charge>,
+    /// Of the domains that were refused something lately.
+    paces: BTreeMap<DomId, Pace>,
 }
 
 impl Accounts {
@@ -54,6 +58,14 @@ impl Accounts {
     /// The kernel says that a buffer's pages are free.
     pub fn release(&mut self, export: ExportId) {
         self.charges.remove(&export);
+    }
+
+    /// A request of a domain was refused, on whatever connection: how long it has to wait for that, if it has to. So
+    /// many refusals a second are borne.
+    pub fn refused(&mut self, domid: DomId, borne_per_second: u32, now: Time) -> Option<Hold> {
+        // A pace that says nothing is not kept, so domains that are gone are forgotten, too.
+        self.paces.retain(|_, pace| !pace.is_as_new(now));
+        self.paces.entry(domid).or_insert_with(|| Pace::new(borne_per_second)).refused(now)
     }
 
     /// What a domain holds. Pages of ours that it still maps so long after we let go of them are overdue.
@@ -125,5 +137,20 @@ mod tests {
         assert_eq!(usage(&accounts, 12), Usage { buffers: 1, pages: 10, allocated: 0, overdue: 0 });
         assert!(accounts.waiting().is_empty());
         assert_eq!(accounts.retire(ExportId(2), at(12)), None);
+    }
+
+    #[test]
+    fn a_domain_has_one_pace_and_nobody_elses() {
+        let mut accounts = Accounts::default();
+        assert_eq!([(); 3].map(|()| accounts.refused(GUEST, 3, at(100))), [None; 3]);
+        let hold = accounts.refused(GUEST, 3, at(100)).unwrap();
+        assert!(hold.begins && hold.until > at(100));
+        assert_eq!(accounts.refused(DomId(4), 3, at(100)), None);
+        // Others' refusals do not let it be forgotten before its time, as that which was borne is.
+        assert_eq!(accounts.refused(DomId(5), 3, at(101)), None);
+        assert_eq!(accounts.paces.keys().collect::<Vec<_>>(), [&GUEST, &DomId(5)]);
+        assert!(accounts.refused(GUEST, 1, at(100)).is_some_and(|hold| !hold.begins));
+        assert_eq!(accounts.refused(GUEST, 3, at(103)), None);
+        assert_eq!(accounts.paces.len(), 1);
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::backend::{Imported, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
+use crate::displif::pace::Hold;
 use crate::displif::page_directory;
 use crate::displif::{BufferSerial, FramebufferLayout, FramebufferSerial, Host, Usage};
-use crate::scene::element::BufferId;
+use crate::scene::element::{BufferId, OutputId};
 use crate::time::Time;
 use crate::xen::grants::{Access, Allocation, ExportId, GrantError, Grants};
 use crate::xen::pages::SharedPages;
@@ -185,6 +186,8 @@ pub(super) struct GuestMemory<'a> {
     pub(super) buffers: &'a mut Buffers,
     /// How long a guest may take to unmap our memory.
     pub(super) patience: Duration,
+    /// The output whose display's EDID a connector is to be handed.
+    pub(super) panel: &'a dyn Fn(usize) -> Option<OutputId>,
     pub(super) now: Time,
 }
 
@@ -201,8 +204,18 @@ impl GuestMemory<'_> {
 }
 
 impl Host for GuestMemory<'_> {
+    fn edid(&self, connector: usize) -> Option<Vec<u8>> {
+        let output = (self.panel)(connector)?;
+        let info = self.presentation.outputs().into_iter().find(|info| info.id == output)?;
+        info.edid.map(|edid| edid.to_vec())
+    }
+
     fn usage(&self) -> Usage {
         self.accounts.usage(self.domid, self.now, self.patience)
+    }
+
+    fn refused(&mut self, borne_per_second: u32, now: Time) -> Option<Hold> {
+        self.accounts.refused(self.domid, borne_per_second, now)
     }
 
     fn read_page(&mut self, gref: GrantRef) -> Result<[u8; PAGE_SIZE], GrantError> {

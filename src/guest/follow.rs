@@ -40,7 +40,7 @@ enum Purpose {
 pub(super) enum Followed {
     /// There is a new device of the domain of that name, with this backend directory. Answer with
     /// [`Follower::follow`].
-    Found { key: DeviceKey, directory: String, name: String },
+    Found { key: DeviceKey, directory: String, name: String, uuid: Option<String> },
     /// The device is gone.
     Gone(DeviceKey),
     /// The device was read; `died`: its domain is gone since the last time.
@@ -167,6 +167,7 @@ impl Follower {
         for domain in snapshot.children(&self.base) {
             queries.push(Query::Children(format!("{}/{domain}", self.base)));
             queries.push(Query::Value(format!("/local/domain/{domain}/name")));
+            queries.push(Query::Value(format!("/local/domain/{domain}/vm")));
         }
         self.ask(Purpose::Devices, queries, store);
     }
@@ -189,6 +190,7 @@ impl Follower {
                     key,
                     directory: format!("{}/{}/{}", self.base, key.domid, key.device),
                     name: name.map_or_else(|| format!("dom{}", key.domid), str::to_owned),
+                    uuid: snapshot.value(&vm_path(key.domid)).and_then(uuid_of).map(str::to_owned),
                 });
             }
         }
@@ -320,6 +322,15 @@ impl Node {
 
 fn name_path(domid: DomId) -> String {
     format!("/local/domain/{domid}/name")
+}
+
+/// Where the toolstack says which machine a domain is. Guests can read it, and not write it.
+fn vm_path(domid: DomId) -> String {
+    format!("/local/domain/{domid}/vm")
+}
+
+fn uuid_of(vm: &str) -> Option<&str> {
+    vm.strip_prefix("/vm/")
 }
 
 fn parse_backend_path(base: &str, path: &str) -> Option<DeviceKey> {

@@ -15,7 +15,7 @@ use crate::xen::store::{Change, Snapshot, Store, StoreEvent};
 use super::follow::{Followed, Follower};
 use super::keyboard_link::KeyboardLink;
 use super::pairing::{Area, Pairing, Scope};
-use super::policy::{GuestPolicy, PolicyFor};
+use super::policy::{GuestPolicy, Identity, PolicyFor};
 use super::{Context, DeviceKey};
 
 /// The backend directories: `xl` uses the first for `backend-type=linux`; the second is QEMU's, unless a guest
@@ -84,8 +84,8 @@ impl Keyboards {
         }
         for (kind, followed) in all {
             match followed {
-                Followed::Found { key, directory, name } => {
-                    let policy = policy_for(&name);
+                Followed::Found { key, directory, name, uuid } => {
+                    let policy = policy_for(Identity { name: &name, uuid: uuid.as_deref() });
                     if kind == 0 || policy.input.take_vkbd {
                         let id = InputKey { kind, key };
                         self.entries.insert(id, Entry::new(key, directory, name, policy));

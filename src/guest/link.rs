@@ -39,6 +39,8 @@ struct Connector {
     current: Option<FramebufferSerial>,
     version: u64,
     copied_before: u64,
+    /// Whether the guest may have the EDID of the display that shows it.
+    panel_edid: bool,
 }
 
 /// How a connector's picture reaches us.
@@ -94,11 +96,12 @@ impl Link {
         let connectors = rings.iter().zip(ports).map(|(ring, (requests, events))| Connector {
             requests,
             events,
-            window: context.scene.add_window(window_label(key, policy, ring), size(ring.width, ring.height)),
+            window: open_window(key, policy, ring, context),
             configuration: None,
             current: None,
             version: 0,
             copied_before: 0,
+            panel_edid: policy.place(key.device, ring.index, &ring.unique_id).is_some_and(|place| place.panel_edid),
         });
         let connectors: Vec<_> = connectors.collect();
         if let (true, Some(first)) = (policy.fullscreen, connectors.first()) {
@@ -190,7 +193,13 @@ impl Link {
     }
 
     fn service(&mut self, connector: usize, context: &mut Context<'_>) -> Result<(), Fatal> {
+        let (connectors, scene) = (&self.connectors, &*context.scene);
+        let panel = |index: usize| {
+            let connector = connectors.get(index).filter(|connector| connector.panel_edid)?;
+            scene.whole_output(connector.window)
+        };
         let mut memory = GuestMemory {
+            panel: &panel,
             domid: self.key.domid,
             grants: &mut *context.grants,
             presentation: &mut *context.presentation,
@@ -383,6 +392,9 @@ impl Link {
             let source = source_rect(connector.configuration?)?;
             Some(Shown { buffer: imported.id, source, version: connector.version })
         });
+        if shown.is_none() {
+            keep_still(connector.window, context);
+        }
         context.scene.show(connector.window, shown);
     }
 
@@ -396,6 +408,22 @@ impl Link {
             tracing::debug!("{}: event channel {port} can't be notified: {error}", self.label);
         }
     }
+}
+
+/// Copies what a window shows, while that is still there, if it is to stand in for the guest.
+fn keep_still(window: WindowId, context: &mut Context<'_>) {
+    let Some(Shown { buffer, source, .. }) = context.scene.wants_still(window, context.now) else { return };
+    match context.presentation.still(buffer, source) {
+        Ok(picture) => context.scene.keep_still(window, picture),
+        Err(why) => tracing::warn!("a last frame can't be kept: {why}"),
+    }
+}
+
+/// A window for a connector. In a kiosk one without a place there is never shown.
+fn open_window(key: DeviceKey, policy: &GuestPolicy, ring: &ConnectorSetup, context: &mut Context<'_>) -> WindowId {
+    let place = policy.place(key.device, ring.index, &ring.unique_id);
+    let slot = place.map(|place| place.slot);
+    context.scene.add_window_for(window_label(key, policy, ring), size(ring.width, ring.height), slot)
 }
 
 fn source_rect(configuration: Configuration) -> Option<Rect> {

@@ -26,6 +26,52 @@ pub struct GuestPolicy {
     pub limits: Limits,
     /// What holds for its input devices.
     pub input: InputPolicy,
+    /// Which of the kiosk's mappings its connectors have; nothing on a desktop.
+    pub places: Vec<Place>,
+}
+
+/// A mapping of one connector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which connector.
+    pub connector: ConnectorName,
+    /// Which of the kiosk's mappings.
+    pub slot: usize,
+    /// Whether the guest is handed the EDID of the display that shows it, where that is known.
+    pub panel_edid: bool,
+}
+
+/// One of a guest's connectors, as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectorName {
+    /// By its place in the domain's first display device.
+    Index(usize),
+    /// By its `unique-id`. A guest can change that, and so exchange the places of its own connectors; it could as
+    /// well exchange what it draws on them.
+    UniqueId(String),
+}
+
+/// Who a domain is, as the toolstack says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its UUID, in lower case with dashes.
+    pub uuid: Option<&'a str>,
+}
+
+impl Identity<'_> {
+    /// Whether a text that is a name or a UUID means this domain. What looks like a UUID is one.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        if is_uuid(text) { self.uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(text)) } else { self.name == text }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+        && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// What holds for one guest's input devices.
@@ -40,6 +86,15 @@ pub struct InputPolicy {
 }
 
 impl GuestPolicy {
+    /// The mapping of a connector: by its unique-id, or by its place in the domain's first display `device`.
+    #[must_use]
+    pub fn place(&self, device: u32, index: usize, unique_id: &str) -> Option<&Place> {
+        self.places.iter().find(|place| match &place.connector {
+            ConnectorName::Index(wanted) => device == 0 && *wanted == index,
+            ConnectorName::UniqueId(wanted) => wanted == unique_id,
+        })
+    }
+
     /// Whether buffers are made of our memory: when the device is configured for it, we allow it, and the guest is
     /// of a kind that can map them. `kind` is the toolstack's word: `pv`, `pvh` or `hvm`.
     #[must_use]
@@ -61,8 +116,8 @@ impl GuestPolicy {
     }
 }
 
-/// Finds the policy of a domain by the name that the toolstack gave it.
-pub type PolicyFor = Box<dyn Fn(&str) -> GuestPolicy>;
+/// Finds the policy of a domain by what the toolstack says of it.
+pub type PolicyFor = Box<dyn Fn(Identity<'_>) -> GuestPolicy>;
 
 #[cfg(test)]
 mod tests {
@@ -79,7 +134,27 @@ mod tests {
             be_alloc,
             limits,
             input: devices,
+            places: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_domain_is_known_by_its_name_or_its_uuid_and_not_by_the_one_for_the_other() {
+        let uuid = "0a1b2c3d-0000-4000-8000-0123456789ab";
+        let domain = Identity { name: "cluster", uuid: Some(uuid) };
+        assert!(domain.is("cluster") && domain.is(uuid) && domain.is(&uuid.to_uppercase()));
+        assert!(!domain.is("Cluster") && !domain.is("0a1b2c3d-0000-4000-8000-0123456789ac"));
+        assert!(!Identity { name: uuid, uuid: None }.is(uuid), "a name that looks like another domain's UUID");
+    }
+
+    #[test]
+    fn a_number_means_the_first_device_and_a_unique_id_any() {
+        let mut policy = policy(false);
+        let place = |connector, slot| Place { connector, slot, panel_edid: true };
+        policy.places = vec![place(ConnectorName::Index(1), 7), place(ConnectorName::UniqueId("map".into()), 8)];
+        let slot = |device, index, id| policy.place(device, index, id).map(|place| place.slot);
+        assert_eq!((slot(0, 1, "x"), slot(1, 1, "x"), slot(0, 0, "x")), (Some(7), None, None));
+        assert_eq!((slot(0, 0, "map"), slot(3, 2, "map")), (Some(8), Some(8)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::displif::Allocation;
-use crate::displif::device::{Claims, Device, DeviceAction};
+use crate::displif::device::{Claims, ConnectorSetup, Device, DeviceAction};
 use crate::displif::rate::Bucket;
 use crate::displif::session::Fatal;
 use crate::kbdif::{Capabilities, Input};
@@ -21,7 +21,7 @@ use super::follow::{Followed, Follower};
 use super::keyboards::{Keyboards, Place};
 use super::link::Link;
 use super::pairing::Area;
-use super::policy::{GuestPolicy, PolicyFor};
+use super::policy::{GuestPolicy, Identity, PolicyFor};
 use super::{Context, DeviceKey, FlipToken, LinkId};
 
 /// One device that the toolstack has configured.
@@ -64,8 +64,8 @@ impl Registry {
         tracing::trace!("xenstore: {event:?}");
         for followed in self.follower.event(event, store, context.now) {
             match followed {
-                Followed::Found { key, directory, name } => {
-                    let policy = (self.policy_for)(&name);
+                Followed::Found { key, directory, name, uuid } => {
+                    let policy = (self.policy_for)(Identity { name: &name, uuid: uuid.as_deref() });
                     let entry = Entry::new(key, directory, name, policy);
                     self.follower.follow(key, entry.queries(key), entry.device.half().watches(), store, context.now);
                     self.entries.insert(key, entry);
@@ -158,6 +158,9 @@ impl Registry {
         let result = result.map(|link| {
             if entry.log.take(context.now) {
                 tracing::info!("guest \"{}\" ({key}): connected, {} connectors", entry.name, connectors.len());
+                if context.scene.is_kiosk() {
+                    entry.tell_unplaced(key, connectors);
+                }
             }
             entry.link = Some(link);
         });
@@ -355,6 +358,19 @@ impl Entry {
     #[must_use]
     pub const fn link(&self) -> Option<&Link> {
         self.link.as_ref()
+    }
+
+    /// Says which connectors the kiosk has no place for.
+    fn tell_unplaced(&self, key: DeviceKey, connectors: &[ConnectorSetup]) {
+        for ConnectorSetup { index, unique_id, .. } in connectors {
+            if self.policy.place(key.device, *index, unique_id).is_none() {
+                tracing::info!(
+                    "guest \"{}\" ({key}): connector {index} {unique_id:?} is in no [[kiosk]] block: it is not shown, \
+                     and gets no input",
+                    self.name
+                );
+            }
+        }
     }
 
     /// What is to be read of it.

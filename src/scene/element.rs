@@ -74,6 +74,54 @@ pub struct Size {
     pub height: i32,
 }
 
+/// How far a picture is turned clockwise where it is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Rotation {
+    /// Upright.
+    #[default]
+    None,
+    /// By 90 degrees: its upper edge is at the right.
+    Right,
+    /// By 180 degrees.
+    Half,
+    /// By 270 degrees: its upper edge is at the left.
+    Left,
+}
+
+impl Rotation {
+    /// The size that a picture of `size` takes when it is turned.
+    #[must_use]
+    pub const fn turn(self, size: Size) -> Size {
+        match self {
+            Self::None | Self::Half => size,
+            Self::Right | Self::Left => Size { width: size.height, height: size.width },
+        }
+    }
+
+    /// Where a part of a turned picture lies in the picture itself, which has `size` before it is turned.
+    #[must_use]
+    pub const fn turn_back(self, part: Rect, size: Size) -> Rect {
+        let Rect { x, y, width, height } = part;
+        match self {
+            Self::None => part,
+            Self::Right => Rect { x: y, y: size.height - x - width, width: height, height: width },
+            Self::Half => Rect { x: size.width - x - width, y: size.height - y - height, width, height },
+            Self::Left => Rect { x: size.width - y - height, y: x, width: height, height: width },
+        }
+    }
+
+    /// Where what lies `below` the middle of a picture, by so many pixels, is when the picture is turned.
+    #[must_use]
+    pub const fn turn_down(self, below: i32) -> (i32, i32) {
+        match self {
+            Self::None => (0, below),
+            Self::Right => (-below, 0),
+            Self::Half => (0, -below),
+            Self::Left => (below, 0),
+        }
+    }
+}
+
 /// A colour, opaque, components 0..=255.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Color {
@@ -94,6 +142,26 @@ pub struct Pixmap {
     pub height: u32,
     /// `width * height * 4` bytes.
     pub pixels: Vec<u8>,
+}
+
+impl Pixmap {
+    /// A part of the picture; `None` when the part is not within it.
+    #[must_use]
+    pub fn crop(&self, part: Rect) -> Option<Self> {
+        let edge = |value: i32| usize::try_from(value).ok();
+        let (left, top, width, height) = (edge(part.x)?, edge(part.y)?, edge(part.width)?, edge(part.height)?);
+        let stride = usize::try_from(self.width).ok()?.checked_mul(4)?;
+        let (start, length) = (left.checked_mul(4)?, width.checked_mul(4)?);
+        if start.checked_add(length)? > stride {
+            return None;
+        }
+        let mut pixels = Vec::with_capacity(length.checked_mul(height)?);
+        for line in top..top.checked_add(height)? {
+            let from = line.checked_mul(stride)?.checked_add(start)?;
+            pixels.extend_from_slice(self.pixels.get(from..from.checked_add(length)?)?);
+        }
+        Some(Self { width: u32::try_from(width).ok()?, height: u32::try_from(height).ok()?, pixels })
+    }
 }
 
 /// What an element shows.
@@ -123,6 +191,8 @@ pub struct Element {
     pub target: Rect,
     /// What.
     pub content: Content,
+    /// How the content is turned within the target.
+    pub rotation: Rotation,
 }
 
 /// A whole picture of one output.
@@ -132,4 +202,20 @@ pub struct Frame {
     pub elements: Vec<Element>,
     /// What shows where no element is.
     pub background: Color,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_takes_just_its_part() {
+        let pixels = (0..4 * 3 * 2).collect();
+        let picture = Pixmap { width: 3, height: 2, pixels };
+        let part = picture.crop(Rect { x: 1, y: 1, width: 2, height: 1 });
+        assert_eq!(part, Some(Pixmap { width: 2, height: 1, pixels: (16..24).collect() }));
+        assert_eq!(picture.crop(Rect { x: 2, y: 0, width: 2, height: 1 }), None);
+        assert_eq!(picture.crop(Rect { x: -1, y: 0, width: 2, height: 1 }), None);
+        assert_eq!(picture.crop(Rect { x: 0, y: 1, width: 1, height: 2 }), None);
+    }
 }

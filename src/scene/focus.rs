@@ -4,7 +4,7 @@
 //! The outputs stand side by side on it, from left to right in their order, at a common top. A [`Stage`] is
 //! a copy, so that whoever routes input can compare it with the last one.
 
-use super::element::{OutputId, Rect, Size};
+use super::element::{OutputId, Rect, Rotation, Size};
 pub use super::guest_window::WindowId;
 
 /// One output's part of the plane.
@@ -27,8 +27,10 @@ pub struct Spot {
     pub outer: Rect,
     /// What shows the guest's picture, on the plane; never empty.
     pub content: Rect,
-    /// The part of the guest's picture that is shown there, from its upper left corner, in its own pixels.
-    pub source: Size,
+    /// The part of the guest's picture that is shown there, in its own pixels.
+    pub source: Rect,
+    /// How it is turned there.
+    pub rotation: Rotation,
     /// The guest's whole picture, in its own pixels.
     pub size: Size,
     /// Whether it has its output for itself.
@@ -133,11 +135,16 @@ impl Spot {
     #[must_use]
     pub fn to_guest(&self, x: i32, y: i32) -> GuestPoint {
         let (x, y) = nearest_in(&self.content, x, y);
-        GuestPoint {
-            x: scale(x - self.content.x, self.content.width, self.source.width),
-            y: scale(y - self.content.y, self.content.height, self.source.height),
-            size: self.size,
-        }
+        let source = Size { width: self.source.width, height: self.source.height };
+        let turned = self.rotation.turn(source);
+        let pixel = Rect {
+            x: scale(x - self.content.x, self.content.width, turned.width),
+            y: scale(y - self.content.y, self.content.height, turned.height),
+            width: 1,
+            height: 1,
+        };
+        let pixel = self.rotation.turn_back(pixel, source);
+        GuestPoint { x: self.source.x + pixel.x, y: self.source.y + pixel.y, size: self.size }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::decoration::{self, WindowLabel};
-use super::element::{BufferId, Color, Content, Element, ElementId, Pixmap, Rect, Size};
+use super::element::{BufferId, Color, Content, Element, ElementId, Pixmap, Rect, Rotation, Size};
 use super::layout::Place;
 use super::text::Font;
 
@@ -40,6 +40,10 @@ pub(super) struct GuestWindow {
     pub(super) size: Size,
     pub(super) shown: Option<Shown>,
     pub(super) place: Option<Place>,
+    /// Which of the kiosk's mappings it is for.
+    pub(super) slot: Option<usize>,
+    /// Whether it has ever shown anything.
+    pub(super) drew: bool,
     title: Rc<Pixmap>,
     note: Option<Rc<Pixmap>>,
     owner: [Option<Rc<Pixmap>>; 2],
@@ -80,8 +84,10 @@ const PART_BITS: u32 = 4;
 impl GuestWindow {
     pub(super) fn new(id: WindowId, label: WindowLabel, size: Size, font: Option<&Font>) -> Self {
         let title = decoration::draw_title(font, &label, decoration::outer_size(size).width);
-        let mut window = Self { id, label, size, shown: None, place: None, title, note: None, owner: [None, None] };
-        window.draw_inside(font);
+        let (note, owner) = (None, [None, None]);
+        let mut window =
+            Self { id, label, size, shown: None, place: None, slot: None, drew: false, title, note, owner };
+        window.draw_inside(size, font);
         window
     }
 
@@ -92,18 +98,24 @@ impl GuestWindow {
             self.title = decoration::draw_title(font, &self.label, width);
         }
         self.size = size;
-        self.draw_inside(font);
+        self.draw_inside(size, font);
+    }
+
+    /// Draws what a mapping needs whose strip is `strip` pixels long and whose area has the size `inside`.
+    pub(super) fn fit_into(&mut self, strip: i32, inside: Size, font: Option<&Font>) {
+        self.title = decoration::draw_title(font, &self.label, strip);
+        self.draw_inside(inside, font);
     }
 
     /// Draws what can stand in the content's place.
-    fn draw_inside(&mut self, font: Option<&Font>) {
+    fn draw_inside(&mut self, inside: Size, font: Option<&Font>) {
         let Some(font) = font else { return };
-        self.note = decoration::draw_note(font, "no picture yet", BLANK_TEXT, BLANK, self.size);
-        self.owner = decoration::draw_owner(font, &self.label, self.size);
+        self.note = decoration::draw_note(font, "no picture yet", BLANK_TEXT, BLANK, inside);
+        self.owner = decoration::draw_owner(font, &self.label, inside);
     }
 
     /// The element of the content.
-    pub(super) fn picture(&self) -> ElementId {
+    pub(super) fn content_id(&self) -> ElementId {
         ElementId(self.id.0 << PART_BITS | Part::Content.number())
     }
 
@@ -139,7 +151,7 @@ impl GuestWindow {
     /// The content alone, in `target`, front to back, cropped to it.
     pub(super) fn content(&self, target: Rect, look: Look, out: &mut Vec<Element>) {
         if look.owner {
-            return self.owner_elements(target, out);
+            return self.owner_elements(target, Rotation::None, out);
         }
         match self.shown {
             Some(Shown { buffer, source, version }) => {
@@ -148,26 +160,40 @@ impl GuestWindow {
                 let target = Rect { width, height, ..target };
                 out.push(self.element(Part::Content, target, Content::Buffer { buffer, source, version }));
             }
-            None => out.extend(self.note.as_ref().and_then(|note| self.line(Part::Note, note, target, 0))),
+            None => {
+                out.extend(self.note.as_ref().and_then(|note| self.line(Part::Note, note, target, (0, Rotation::None))))
+            }
         }
+    }
+
+    /// A part of what it shows, wherever and however turned.
+    pub(super) fn picture(&self, shown: &Shown, source: Rect, target: Rect, rotation: Rotation) -> Element {
+        let content = Content::Buffer { buffer: shown.buffer, source, version: shown.version };
+        Element { rotation, ..self.element(Part::Content, target, content) }
+    }
+
+    /// Its label as a strip of its own.
+    pub(super) fn strip(&self, target: Rect, rotation: Rotation) -> Element {
+        Element { rotation, ..self.element(Part::Title, target, Content::Pixmap(Rc::clone(&self.title))) }
     }
 
     /// Who owns it, in two lines, the name above the middle where both fit.
-    fn owner_elements(&self, target: Rect, out: &mut Vec<Element>) {
+    pub(super) fn owner_elements(&self, target: Rect, rotation: Rotation, out: &mut Vec<Element>) {
         let [name, details] = &self.owner;
-        let both = target.height >= 2 * OWNER_APART + OWNER_LEAST;
+        let height = rotation.turn(Size { width: target.width, height: target.height }).height;
+        let both = height >= 2 * OWNER_APART + OWNER_LEAST;
         let apart = if both { OWNER_APART } else { 0 };
-        out.extend(name.as_ref().and_then(|name| self.line(Part::OwnerName, name, target, -apart)));
+        out.extend(name.as_ref().and_then(|name| self.line(Part::OwnerName, name, target, (-apart, rotation))));
         if both {
-            out.extend(details.as_ref().and_then(|text| self.line(Part::OwnerDetails, text, target, apart)));
+            let details = details.as_ref();
+            out.extend(details.and_then(|text| self.line(Part::OwnerDetails, text, target, (apart, rotation))));
         }
     }
 
-    /// A line of text in the middle of a rectangle, or `below` it by so many pixels.
-    fn line(&self, part: Part, text: &Rc<Pixmap>, within: Rect, below: i32) -> Option<Element> {
-        let (width, height) = (i32::try_from(text.width).ok()?, i32::try_from(text.height).ok()?);
-        let (x, y) = (within.x + (within.width - width) / 2, within.y + (within.height - height) / 2 + below);
-        Some(self.element(part, Rect { x, y, width, height }, Content::Pixmap(Rc::clone(text))))
+    /// A line of text in the middle of a rectangle, or so many pixels below it, as it is turned.
+    fn line(&self, part: Part, text: &Rc<Pixmap>, within: Rect, below: (i32, Rotation)) -> Option<Element> {
+        let target = in_the_middle(text, within, below)?;
+        Some(Element { rotation: below.1, ..self.element(part, target, Content::Pixmap(Rc::clone(text))) })
     }
 
     const fn ground(&self) -> Color {
@@ -175,8 +201,18 @@ impl GuestWindow {
     }
 
     fn element(&self, part: Part, target: Rect, content: Content) -> Element {
-        Element { id: ElementId(self.id.0 << PART_BITS | part.number()), target, content }
+        let id = ElementId(self.id.0 << PART_BITS | part.number());
+        Element { id, target, content, rotation: Rotation::None }
     }
+}
+
+/// Where a line of text goes that stands in the middle of a rectangle, or so many pixels below it, as it is turned.
+pub(super) fn in_the_middle(text: &Pixmap, within: Rect, (below, rotation): (i32, Rotation)) -> Option<Rect> {
+    let size = Size { width: i32::try_from(text.width).ok()?, height: i32::try_from(text.height).ok()? };
+    let Size { width, height } = rotation.turn(size);
+    let (right, down) = rotation.turn_down(below);
+    let (x, y) = (within.x + (within.width - width) / 2 + right, within.y + (within.height - height) / 2 + down);
+    Some(Rect { x, y, width, height })
 }
 
 impl Part {

@@ -2,13 +2,15 @@
 //! What is where on the outputs: pure geometry and description, no drawing.
 //!
 //! A [`Scene`] holds one window per guest connector, and describes each output's picture as a
-//! [`Frame`]. Content is shown at 1:1, never scaled.
+//! [`Frame`]. Content is shown at 1:1, never scaled, unless a [`kiosk`] says otherwise.
 
 pub mod cursor;
 pub mod decoration;
 pub mod element;
+pub mod fit;
 pub mod focus;
 pub mod guest_window;
+pub mod kiosk;
 pub mod layout;
 pub mod text;
 
@@ -16,12 +18,14 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub use self::decoration::WindowLabel;
-use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Size};
+use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
 use self::focus::{Spot, Stage};
 use self::guest_window::{FIRST_ELEMENT, GuestWindow, Look};
 pub use self::guest_window::{Shown, WindowId};
+use self::kiosk::Kiosk;
 use self::layout::Place;
 use self::text::Font;
+use crate::time::Time;
 
 /// What shows where no window is.
 pub const BACKGROUND: Color = Color { red: 38, green: 44, blue: 52 };
@@ -58,6 +62,8 @@ pub struct Scene {
     /// Back to front: the newest is in front, unless another one was raised.
     windows: Vec<GuestWindow>,
     full_screen: Option<WindowId>,
+    /// What is fixed; `None` on a desktop.
+    kiosk: Option<Kiosk>,
     next: u64,
     font: Option<Font>,
     waiting: Option<Rc<Pixmap>>,
@@ -91,6 +97,7 @@ impl Scene {
             outputs: Vec::new(),
             windows: Vec::new(),
             full_screen: None,
+            kiosk: None,
             next: 1,
             font,
             waiting,
@@ -128,9 +135,19 @@ impl Scene {
 
     /// Adds a window, in front of the others, that shows nothing yet.
     pub fn add_window(&mut self, label: WindowLabel, content_size: Size) -> WindowId {
+        self.add_window_for(label, content_size, None)
+    }
+
+    /// Adds a window for one of the kiosk's mappings; in a kiosk one without a mapping is never shown.
+    pub fn add_window_for(&mut self, label: WindowLabel, content_size: Size, slot: Option<usize>) -> WindowId {
         let id = WindowId(self.next);
         self.next += 1;
-        self.windows.push(GuestWindow::new(id, label, within_limits(content_size), self.font.as_ref()));
+        let mut window = GuestWindow::new(id, label, within_limits(content_size), self.font.as_ref());
+        window.slot = slot;
+        if let Some(kiosk) = &self.kiosk {
+            kiosk.fit_window(&mut window, &self.outputs, self.font.as_ref());
+        }
+        self.windows.push(window);
         self.place(self.windows.len() - 1);
         // The first window ends the waiting.
         if self.windows.len() == 1 {
@@ -148,6 +165,10 @@ impl Scene {
         }
         self.focus = self.focus.filter(|focus| *focus != id);
         self.windows.retain(|window| window.id != id);
+        // What stands in for it.
+        if self.kiosk.is_some() {
+            self.damage_all();
+        }
         if self.windows.is_empty() {
             self.damage_all();
         }
@@ -160,6 +181,9 @@ impl Scene {
         let font = self.font.as_ref();
         let place = self.windows.get_mut(index).and_then(|window| {
             window.resize(within_limits(content_size), font);
+            if let Some(kiosk) = &self.kiosk {
+                kiosk.fit_window(window, &self.outputs, font);
+            }
             window.place.take()
         });
         if let Some(place) = place {
@@ -174,12 +198,22 @@ impl Scene {
         let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
         if window.shown != shown {
             window.shown = shown;
+            if shown.is_some() {
+                window.drew = true;
+                if let Some(kiosk) = &mut self.kiosk {
+                    kiosk.drew(window.slot);
+                }
+            }
             self.damage(id);
         }
     }
 
-    /// Gives one window its whole output, without decoration, or ends that.
+    /// Gives one window its whole output, without decoration, or ends that. In a kiosk nothing happens: what is
+    /// where is fixed.
     pub fn set_fullscreen(&mut self, id: Option<WindowId>) {
+        if self.kiosk.is_some() {
+            return;
+        }
         let id = id.filter(|id| self.windows.iter().any(|window| window.id == *id));
         if self.full_screen != id {
             self.full_screen = id;
@@ -253,6 +287,10 @@ impl Scene {
     #[must_use]
     pub fn stage(&self) -> Stage {
         let areas = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
+        if let Some(kiosk) = &self.kiosk {
+            let spots = kiosk.spots(&self.outputs, &areas, &self.windows);
+            return Stage { areas, spots };
+        }
         let spots = self.windows.iter().rev().filter_map(|window| {
             let place = window.place?;
             let area = areas.get(place.output)?;
@@ -260,10 +298,11 @@ impl Scene {
             let full_screen = self.full_screen == Some(window.id);
             let outer = if full_screen { Rect { x: 0, y: 0, ..area.rect } } else { place.rect };
             let moved = |rect: Rect| Rect { x: rect.x.saturating_add(area.rect.x), y: rect.y, ..rect };
-            let source = Size { width: content.width, height: content.height };
+            let source = Rect { x: 0, y: 0, ..content };
             let (window, size) = (window.id, window.size);
             let (outer, content) = (moved(outer), moved(content));
-            Some(Spot { window, output: area.output, outer, content, source, size, full_screen })
+            let rotation = Rotation::None;
+            Some(Spot { window, output: area.output, outer, content, source, rotation, size, full_screen })
         });
         let spots = spots.collect();
         Stage { areas, spots }
@@ -273,6 +312,9 @@ impl Scene {
     #[must_use]
     pub fn placement(&self, id: WindowId) -> Option<(OutputId, Rect)> {
         let window = self.window(id)?;
+        if let Some(kiosk) = &self.kiosk {
+            return kiosk.placement(window, &self.outputs, &self.windows);
+        }
         let place = window.place?;
         let output = self.outputs.get(place.output)?;
         match self.full_screen_on(place.output) {
@@ -285,7 +327,7 @@ impl Scene {
     /// The element that shows a window's picture, where it is in a frame.
     #[must_use]
     pub fn picture_of(&self, id: WindowId) -> Option<ElementId> {
-        self.window(id).map(GuestWindow::picture)
+        self.window(id).map(GuestWindow::content_id)
     }
 
     /// The picture of an output; empty for one that is not there.
@@ -297,6 +339,11 @@ impl Scene {
         frame.elements.extend(self.cursor_on(output));
         if self.attention {
             frame.elements.extend(self.banner.as_ref().and_then(|banner| banner_element(banner, size)));
+        }
+        if let Some(kiosk) = &self.kiosk {
+            frame.background = kiosk.ground(output);
+            kiosk.elements(SceneOutput { id: output, size }, &self.windows, self.attention, &mut frame.elements);
+            return frame;
         }
         if let Some(window) = self.full_screen_on(index) {
             frame.background = AROUND_FULL_SCREEN;
@@ -316,6 +363,62 @@ impl Scene {
         frame
     }
 
+    /// From now on only what these mappings say is shown, once [`Scene::assign`] has said where.
+    pub fn set_kiosk(&mut self, mappings: Vec<kiosk::Mapping>) {
+        self.kiosk = Some(Kiosk::new(mappings, self.font.as_ref()));
+    }
+
+    /// Whether what is where is fixed.
+    #[must_use]
+    pub const fn is_kiosk(&self) -> bool {
+        self.kiosk.is_some()
+    }
+
+    /// Says which output each of the kiosk's mappings has, and what shows on outputs where nothing else is. To be
+    /// called after each [`Scene::set_outputs`].
+    pub fn assign(&mut self, outputs: &[Option<OutputId>], grounds: &[(OutputId, Color)]) {
+        let Some(kiosk) = &mut self.kiosk else { return };
+        kiosk.assign(outputs, grounds, &self.outputs);
+        for window in &mut self.windows {
+            kiosk.fit_window(window, &self.outputs, self.font.as_ref());
+        }
+        self.damage_all();
+    }
+
+    /// Which of the kiosk's mappings a window is for.
+    #[must_use]
+    pub fn slot_of(&self, id: WindowId) -> Option<usize> {
+        self.window(id)?.slot
+    }
+
+    /// The output that a window's mapping has for itself, upright.
+    #[must_use]
+    pub fn whole_output(&self, id: WindowId) -> Option<OutputId> {
+        self.kiosk.as_ref()?.whole_output(self.window(id)?)
+    }
+
+    /// What each of the kiosk's mappings shows, in their order; nothing on a desktop.
+    #[must_use]
+    pub fn mapped(&self) -> Vec<kiosk::Mapped> {
+        self.kiosk.as_ref().map(|kiosk| kiosk.mapped(&self.outputs, &self.windows)).unwrap_or_default()
+    }
+
+    /// What of a window's buffer is to be copied, now that it is about to go, to be shown in its place; not more
+    /// often than once in [`kiosk::STILL_INTERVAL`] for each mapping.
+    pub fn wants_still(&mut self, id: WindowId, now: Time) -> Option<Shown> {
+        let window = self.windows.iter().find(|window| window.id == id)?;
+        let shown = window.shown?;
+        self.kiosk.as_mut()?.wants_still(window.slot?, now).then_some(shown)
+    }
+
+    /// Takes the copy that [`Scene::wants_still`] asked for.
+    pub fn keep_still(&mut self, id: WindowId, picture: Pixmap) {
+        let slot = self.windows.iter().find(|window| window.id == id).and_then(|window| window.slot);
+        if let (Some(slot), Some(kiosk)) = (slot, &mut self.kiosk) {
+            kiosk.keep_still(slot, picture, &self.outputs);
+        }
+    }
+
     /// The outputs whose picture changed since the last call.
     pub fn take_damaged(&mut self) -> Vec<OutputId> {
         std::mem::take(&mut self.damaged).into_iter().collect()
@@ -329,14 +432,14 @@ impl Scene {
         let (_, x, y) = self.cursor.filter(|(on, ..)| *on == output)?;
         let (width, height) = (i32::try_from(self.arrow.width).ok()?, i32::try_from(self.arrow.height).ok()?);
         let target = Rect { x, y, width, height };
-        Some(Element { id: CURSOR_ID, target, content: Content::Pixmap(Rc::clone(&self.arrow)) })
+        Some(own_picture(CURSOR_ID, target, &self.arrow))
     }
 
     fn waiting_note(&self, size: Size) -> Option<Element> {
         let note = self.waiting.as_ref()?;
         let (width, height) = (i32::try_from(note.width).ok()?, i32::try_from(note.height).ok()?);
         let target = Rect { x: (size.width - width) / 2, y: (size.height - height) / 2, width, height };
-        Some(Element { id: WAITING_ID, target, content: Content::Pixmap(Rc::clone(note)) })
+        Some(own_picture(WAITING_ID, target, note))
     }
 
     fn window(&self, id: WindowId) -> Option<&GuestWindow> {
@@ -360,6 +463,9 @@ impl Scene {
 
     /// Places a window, unless it has a place.
     fn place(&mut self, index: usize) {
+        if self.kiosk.is_some() {
+            return;
+        }
         let (outputs, taken) = self.areas();
         if let Some(window) = self.windows.get_mut(index).filter(|window| window.place.is_none()) {
             window.place = layout::place(&outputs, &taken, decoration::outer_size(window.size));
@@ -386,7 +492,11 @@ impl Scene {
 fn banner_element(banner: &Rc<Pixmap>, output: Size) -> Option<Element> {
     let (width, height) = (i32::try_from(banner.width).ok()?, i32::try_from(banner.height).ok()?);
     let target = Rect { x: (output.width - width) / 2, y: output.height - height, width, height };
-    Some(Element { id: BANNER_ID, target, content: Content::Pixmap(Rc::clone(banner)) })
+    Some(own_picture(BANNER_ID, target, banner))
+}
+
+fn own_picture(id: ElementId, target: Rect, picture: &Rc<Pixmap>) -> Element {
+    Element { id, target, content: Content::Pixmap(Rc::clone(picture)), rotation: Rotation::None }
 }
 
 /// No content is empty, or so large that sums of positions could overflow.

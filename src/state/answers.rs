@@ -4,7 +4,7 @@
 use crate::backend::OutputId;
 use crate::control::{GuestSelector, Picture, Response, ScreenshotTarget};
 use crate::scene::WindowId;
-use crate::scene::element::{Pixmap, Rect};
+use crate::scene::element::Pixmap;
 
 use super::State;
 
@@ -53,48 +53,18 @@ impl State {
     fn window_picture(&mut self, window: WindowId) -> Result<Pixmap, String> {
         let (output, content) = self.scene.placement(window).ok_or("the window is on no output")?;
         let picture = self.presentation.screenshot(output)?;
-        crop(&picture, content).ok_or_else(|| "the window is not wholly on its output".to_owned())
+        picture.crop(content).ok_or_else(|| "the window is not wholly on its output".to_owned())
     }
 
     pub(super) fn fullscreen(&mut self, guest: Option<&GuestSelector>) -> Response {
+        if self.scene.is_kiosk() {
+            return Response::Error("this is a kiosk: what is where is fixed by its configuration".to_owned());
+        }
         let window = match guest.map(|guest| self.window_of(guest, 0)).transpose() {
             Ok(window) => window,
             Err(why) => return Response::Error(why),
         };
         self.scene.set_fullscreen(window);
         Response::Done
-    }
-}
-
-/// A part of a picture; `None` when the part is not within it.
-fn crop(picture: &Pixmap, part: Rect) -> Option<Pixmap> {
-    let edge = |value: i32| usize::try_from(value).ok();
-    let (left, top, width, height) = (edge(part.x)?, edge(part.y)?, edge(part.width)?, edge(part.height)?);
-    let stride = usize::try_from(picture.width).ok()?.checked_mul(4)?;
-    let (start, length) = (left.checked_mul(4)?, width.checked_mul(4)?);
-    if start.checked_add(length)? > stride {
-        return None;
-    }
-    let mut pixels = Vec::with_capacity(length.checked_mul(height)?);
-    for line in top..top.checked_add(height)? {
-        let from = line.checked_mul(stride)?.checked_add(start)?;
-        pixels.extend_from_slice(picture.pixels.get(from..from.checked_add(length)?)?);
-    }
-    Some(Pixmap { width: u32::try_from(width).ok()?, height: u32::try_from(height).ok()?, pixels })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_crop_takes_just_its_part() {
-        let pixels = (0..4 * 3 * 2).collect();
-        let picture = Pixmap { width: 3, height: 2, pixels };
-        let part = crop(&picture, Rect { x: 1, y: 1, width: 2, height: 1 });
-        assert_eq!(part, Some(Pixmap { width: 2, height: 1, pixels: (16..24).collect() }));
-        assert_eq!(crop(&picture, Rect { x: 2, y: 0, width: 2, height: 1 }), None);
-        assert_eq!(crop(&picture, Rect { x: -1, y: 0, width: 2, height: 1 }), None);
-        assert_eq!(crop(&picture, Rect { x: 0, y: 1, width: 1, height: 2 }), None);
     }
 }

@@ -34,6 +34,7 @@ impl State {
             departed: self.departed(),
             focus: self.focus_status(),
             secure_attention: self.desk.seat.attention(),
+            kiosk: self.kiosk_status(&outputs),
         }
     }
 
@@ -164,6 +165,7 @@ impl State {
             plane,
             plane_refused,
             bytes_copied: link.bytes_copied(index, &*self.presentation),
+            not_shown: self.not_shown(window),
             window: place,
         }
     }
@@ -172,6 +174,20 @@ impl State {
     fn scanout(&self, window: WindowId) -> Option<Scanout> {
         let (output, _) = self.scene.placement(window)?;
         self.presentation.scanout(output, self.scene.picture_of(window)?)
+    }
+
+    /// Why a kiosk does not show a window.
+    fn not_shown(&self, window: WindowId) -> Option<String> {
+        if !self.scene.is_kiosk() {
+            return None;
+        }
+        match self.scene.slot_of(window) {
+            None => Some("it is in no [[kiosk]] block; it gets no input either".to_owned()),
+            Some(slot) if self.scene.mapped().get(slot)?.window != Some(window) => {
+                Some("another connector has its place".to_owned())
+            }
+            Some(_) => None,
+        }
     }
 
     fn window_status(&self, window: WindowId, outputs: &[OutputInfo]) -> Option<WindowStatus> {

@@ -126,7 +126,7 @@ impl Desk {
         self.screenshot(ScreenshotTarget::Guest { guest, connector })
     }
 
-    fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
+    pub(crate) fn screenshot(&mut self, target: ScreenshotTarget) -> Picture {
         Picture::new(&self.take(target))
     }
 

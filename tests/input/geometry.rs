@@ -4,7 +4,7 @@
 use grantway::backend::OutputId;
 use grantway::backend::input::{Fraction, InputKind};
 use grantway::scene::SceneOutput;
-use grantway::scene::element::{Rect, Size};
+use grantway::scene::element::{Rect, Rotation, Size};
 use grantway::scene::focus::{Area, Spot, Stage, scale, side_by_side};
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn a_scaled_windows_corners_are_its_guests_corners() {
     let window = desk.guest(1, 640, 480, ALL);
     let mut spot = *desk.scene.stage().spot(window).unwrap();
     spot.content = Rect { x: 100, y: 50, width: 320, height: 360 };
-    spot.source = Size { width: 640, height: 480 };
+    spot.source = Rect { x: 0, y: 0, width: 640, height: 480 };
     for ((x, y), (guest_x, guest_y)) in [
         ((100, 50), (0, 0)),
         ((419, 50), (639, 0)),
@@ -99,7 +99,16 @@ fn a_window_that_is_larger_than_its_output_ends_with_it() {
     let window = desk.guest(1, 400, 100, ALL);
     let content = Rect { x: 10, y: 10, width: 400, height: 100 };
     let size = Size { width: 400, height: 100 };
-    let spot = Spot { window, output: OutputId(1), outer: content, content, source: size, size, full_screen: false };
+    let spot = Spot {
+        window,
+        output: OutputId(1),
+        outer: content,
+        content,
+        source: Rect { x: 0, y: 0, ..content },
+        rotation: Rotation::None,
+        size,
+        full_screen: false,
+    };
     let stage = Stage { areas, spots: vec![spot] };
     assert!(stage.at(299, 20).is_some());
     assert!(stage.at(300, 20).is_none(), "the other output shows none of it");

@@ -49,18 +49,19 @@ pub(crate) struct Peer {
 }
 
 fn policy() -> PolicyFor {
-    Box::new(|name| GuestPolicy {
-        label: name.to_owned(),
+    Box::new(|domain| GuestPolicy {
+        label: domain.name.to_owned(),
         color: Color { red: 1, green: 2, blue: 3 },
         fullscreen: false,
         routing: grantway::input::Policy::default(),
         be_alloc: false,
         limits: Limits::default(),
         input: InputPolicy {
-            take_vkbd: name == "no-qemu",
+            take_vkbd: domain.name == "no-qemu",
             connectors: [("left-hand".to_owned(), "conn-a".to_owned())].into(),
             limits: kbdif::limits::Limits::default(),
         },
+        places: Vec::new(),
     })
 }
 

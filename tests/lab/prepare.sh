@@ -59,5 +59,9 @@ if [ -x "${GRANTWAY:-}" ]; then cp "$GRANTWAY" "$out/payload/grantway"; fi
 
 say "making the boot files"
 [ -z "${LAB_GUEST:-}" ] || cp "$LAB_GUEST" "$out/lab-guest"
+# What a kiosk's user needs on a machine.
+cp -r packaging/kiosk "$out/payload/"
+# Dom0's input devices are made by it, too.
+[ -z "${LAB_GUEST:-}" ] || install -s "$LAB_GUEST" "$out/payload/lab-guest"
 "$here/initramfs.sh" "$tree" "$out"
 cp "$out/vmlinuz" "$out/guest.initrd" "$out/desktop.initrd" "$out/payload/"

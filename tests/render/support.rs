@@ -11,7 +11,7 @@ use std::time::Duration;
 use grantway::backend::headless::{Clock, Headless, HeadlessConfig, OutputConfig, RendererKind};
 use grantway::backend::{Event, OutputId, PixelLayout, Presentation};
 use grantway::buffer::memory::BufferMemory;
-use grantway::scene::element::{BufferId, Color, Content, Element, ElementId, Frame, Pixmap, Rect};
+use grantway::scene::element::{BufferId, Color, Content, Element, ElementId, Frame, Pixmap, Rect, Rotation};
 use grantway::xen::grants::ExportMemory;
 use grantway::xen::pages::SharedPages;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -133,7 +133,7 @@ pub(crate) fn shown(buffer: BufferId, layout: &PixelLayout, version: u64) -> Con
 }
 
 pub(crate) fn frame(elements: Vec<(u64, Rect, Content)>) -> Frame {
-    let element = |(id, target, content)| Element { id: ElementId(id), target, content };
+    let element = |(id, target, content)| Element { id: ElementId(id), target, content, rotation: Rotation::None };
     Frame { elements: elements.into_iter().map(element).collect(), background: BACKGROUND }
 }
 

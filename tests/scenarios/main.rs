@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The scenarios of `tests/lab/scenarios` on the simulator, one test for each folder. `make xen-test` runs the
-//! same folders on real Xen (docs/lab.md). Those of `tests/lab/not-yet` run here, too: it is on real Xen that they
-//! have not passed often enough.
+//! same folders on real Xen (docs/lab.md).
 #![cfg(all(feature = "sim", feature = "compositor"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "it waits and keeps time limits, and has no loop to block")]
@@ -31,9 +30,6 @@ use scenario::Platform;
 use simulator::Simulator;
 
 type Result<T> = std::result::Result<T, String>;
-
-/// Where scenarios lie.
-const PARENTS: [&str; 2] = ["scenarios", "not-yet"];
 
 /// A test for each folder, named after it.
 macro_rules! scenarios {
@@ -65,9 +61,7 @@ scenarios! {
 }
 
 fn run(name: &str) {
-    let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
-    let folders = PARENTS.map(|parent| lab.join(parent).join(name));
-    let folder = folders.into_iter().find(|folder| folder.is_dir()).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/scenarios").join(name);
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenarios");
     let simulator = Simulator {
         grantway: env!("CARGO_BIN_EXE_grantway").into(),
@@ -88,8 +82,8 @@ fn run(name: &str) {
 
 #[test]
 fn no_folder_is_forgotten() {
-    let all = PARENTS.iter().flat_map(|parent| scenario::all_in(parent).unwrap());
-    let here = all.filter(|scenario| scenario.platforms.contains(&Platform::Simulator));
+    let all = scenario::all().unwrap();
+    let here = all.into_iter().filter(|scenario| scenario.platforms.contains(&Platform::Simulator));
     let mut names: Vec<String> = here.map(|scenario| scenario.name).collect();
     names.sort();
     assert_eq!(names, TESTED, "the folders that are for the simulator, and the tests above");

@@ -14,8 +14,11 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* Version 2 adds ALLOC, IMP_TO_REFS, END_ACCESS, GET_DOMAIN and INFO's last two fields. */
-#define XEN_ZCOPY_VERSION 2
+/*
+ * Version 2 adds ALLOC, IMP_TO_REFS, END_ACCESS, GET_DOMAIN and INFO's last two fields,
+ * version 3 NEXT_DOMAIN.
+ */
+#define XEN_ZCOPY_VERSION 3
 
 /* xen_zcopy_info.flags: this is a PV Dom0. */
 #define XEN_ZCOPY_INFO_PV (1u << 0)
@@ -156,13 +159,19 @@ struct xen_zcopy_end_access {
 
 /**
  * struct xen_zcopy_domain - the account of what a domain was granted
- * @domid: in: the domain
+ * @domid: in: the domain; NEXT_DOMAIN: the lowest number to look at, and out:
+ *         the number found
  * @flags: zero
  * @buffers: out: its buffers, made by any file, open or not
  * @pages_granted: out: pages of these buffers; they are what @max_pages limits
  * @pages_waiting: out: those that it maps although access has ended
  * @max_pages: out: most pages that it may have at a time
  * @reserved: zero
+ *
+ * GET_DOMAIN tells of a domain that has nothing, too. NEXT_DOMAIN tells of the
+ * lowest one from @domid on that has an account, and fails with ENOENT when
+ * there is none: asked again with the number found plus one it tells of all,
+ * one by one.
  */
 struct xen_zcopy_domain {
 	__u32 domid;
@@ -206,5 +215,6 @@ struct xen_zcopy_released {
 #define XEN_ZCOPY_IOC_IMP_TO_REFS _IOWR('Z', 4, struct xen_zcopy_imp_to_refs)
 #define XEN_ZCOPY_IOC_END_ACCESS _IOW('Z', 5, struct xen_zcopy_end_access)
 #define XEN_ZCOPY_IOC_GET_DOMAIN _IOWR('Z', 6, struct xen_zcopy_domain)
+#define XEN_ZCOPY_IOC_NEXT_DOMAIN _IOWR('Z', 7, struct xen_zcopy_domain)
 
 #endif /* _UAPI_XEN_ZCOPY_H */

@@ -17,7 +17,7 @@ use super::RendererKind;
 use crate::backend::render::{Gallery, PaintRenderer, Painter, color32, gles, read_back};
 use crate::backend::{ImportPath, ImportRefused, OutputId, OutputInfo, PixelLayout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Frame, Pixmap};
+use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
 
 /// A renderer with one picture in memory for each output.
 pub(super) trait Canvas: fmt::Debug {
@@ -32,6 +32,8 @@ pub(super) trait Canvas: fmt::Debug {
     fn evict(&mut self, id: BufferId) -> bool;
 
     fn bytes_copied(&self, id: BufferId) -> u64;
+
+    fn still(&self, id: BufferId, part: Rect) -> Result<Pixmap, String>;
 
     fn add_output(&mut self, output: &OutputInfo) -> Result<(), String>;
 
@@ -97,6 +99,10 @@ where
 
     fn bytes_copied(&self, id: BufferId) -> u64 {
         self.painter.bytes_copied(id)
+    }
+
+    fn still(&self, id: BufferId, part: Rect) -> Result<Pixmap, String> {
+        self.painter.still(id, part)
     }
 
     fn add_output(&mut self, output: &OutputInfo) -> Result<(), String> {

@@ -18,7 +18,7 @@ use self::canvas::Canvas;
 use super::input::Lamps;
 use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Frame, Pixmap};
+use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
 use crate::time::Time;
 
 /// The shortest time between two frames.
@@ -121,7 +121,7 @@ impl Headless {
             return Err(format!("output {name}: a frame every {refresh:?} is too often, 1 ms is the shortest"));
         }
         let id = OutputId(self.next_output);
-        let info = OutputInfo { id, name, width, height, refresh };
+        let info = OutputInfo { id, name, width, height, refresh, edid: None };
         self.canvas.add_output(&info)?;
         self.next_output += 1;
         self.events.push(Event::OutputAdded(info.clone()));
@@ -215,6 +215,10 @@ impl Presentation for Headless {
 
     fn bytes_copied(&self, buffer: BufferId) -> u64 {
         self.canvas.bytes_copied(buffer)
+    }
+
+    fn still(&self, buffer: BufferId, part: Rect) -> Result<Pixmap, String> {
+        self.canvas.still(buffer, part)
     }
 
     fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String> {

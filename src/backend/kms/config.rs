@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::backend::panel::PanelPattern;
+
 /// How the devices are opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionKind {
@@ -104,6 +106,8 @@ pub struct KmsConfig {
     pub device: Option<PathBuf>,
     /// By connector name, such as `HDMI-A-1`; outputs that are not named use their preferred mode.
     pub outputs: BTreeMap<String, OutputSetting>,
+    /// By what the displays say of themselves; comes before their connectors' names.
+    pub panels: Vec<(PanelPattern, OutputSetting)>,
     /// Who draws.
     pub renderer: RendererChoice,
     /// No guest's buffer is put on a plane.
@@ -111,7 +115,11 @@ pub struct KmsConfig {
 }
 
 impl KmsConfig {
-    pub(super) fn output(&self, name: &str) -> OutputSetting {
+    /// What is wanted of the display with that EDID at the connector of that name.
+    pub(super) fn output(&self, name: &str, edid: Option<&[u8]>) -> OutputSetting {
+        if let Some((_, setting)) = self.panels.iter().find(|(panel, _)| panel.matches_edid(edid)) {
+            return *setting;
+        }
         self.outputs.get(name).copied().unwrap_or_default()
     }
 }
@@ -204,7 +212,7 @@ mod tests {
     fn outputs_without_a_setting_use_the_preferred_mode() {
         let mut config = KmsConfig::default();
         config.outputs.insert("Virtual-1".into(), OutputSetting::Off);
-        assert_eq!(config.output("Virtual-1"), OutputSetting::Off);
-        assert_eq!(config.output("Virtual-2"), OutputSetting::Preferred);
+        assert_eq!(config.output("Virtual-1", None), OutputSetting::Off);
+        assert_eq!(config.output("Virtual-2", None), OutputSetting::Preferred);
     }
 }

@@ -2,6 +2,7 @@
 //! What is plugged in, and which scanout engine (CRTC) can drive it.
 
 use std::io;
+use std::rc::Rc;
 
 use smithay::reexports::drm::control::{Device, Mode, ResourceHandles, connector, crtc};
 
@@ -14,6 +15,7 @@ pub(super) struct Connected {
     pub(super) modes: Vec<Mode>,
     /// The CRTCs that can drive it.
     pub(super) crtcs: Vec<crtc::Handle>,
+    pub(super) edid: Option<Rc<[u8]>>,
 }
 
 /// Lists the connected displays of a device. The kernel probes each connector, which takes some milliseconds
@@ -52,11 +54,23 @@ fn scan_one(
         );
     }
     let name = connector_name(info.interface().as_str(), info.interface_id());
-    Ok(Some(Connected { handle, name, modes: info.modes().to_vec(), crtcs }))
+    let edid = edid(device, handle)?;
+    Ok(Some(Connected { handle, name, modes: info.modes().to_vec(), crtcs, edid }))
 }
 
 fn connector_name(interface: &str, id: u32) -> String {
     format!("{interface}-{id}")
+}
+
+/// What the display says of itself, where it does.
+fn edid(device: &impl Device, handle: connector::Handle) -> io::Result<Option<Rc<[u8]>>> {
+    for (&property, &value) in device.get_properties(handle)?.iter() {
+        if device.get_property(property)?.name() == c"EDID" && value != 0 {
+            let bytes = device.get_property_blob(value)?;
+            return Ok(Some(bytes.into()).filter(|bytes: &Rc<[u8]>| !bytes.is_empty()));
+        }
+    }
+    Ok(None)
 }
 
 /// The kernel marks head-mounted displays, on which a desktop makes no sense.

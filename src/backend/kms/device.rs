@@ -114,7 +114,9 @@ impl Device {
         };
         let mut planned: Vec<(Plan, &Connected)> = connected
             .iter()
-            .filter_map(|display| Some((Plan::of(display, config.output(&display.name))?, display)))
+            .filter_map(|display| {
+                Some((Plan::of(display, config.output(&display.name, display.edid.as_deref()))?, display))
+            })
             .collect();
         self.remove_outputs(|plan| !planned.iter().any(|(wanted, _)| wanted.connector == plan.connector), events);
         for (plan, _) in &planned {

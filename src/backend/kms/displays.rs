@@ -24,7 +24,7 @@ use super::scanout::Report;
 use crate::backend::render::{Gallery, PaintElement, PaintRenderer, Painter, color32, read_back};
 use crate::backend::{ImportPath, ImportRefused, PixelLayout, Scanout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Content, ElementId, Frame, Pixmap};
+use crate::scene::element::{BufferId, Content, ElementId, Frame, Pixmap, Rect};
 
 /// What the scanout buffers may look like, best first. No alpha: nothing lies below the primary plane.
 const SCANOUT_FORMATS: [Fourcc; 5] =
@@ -303,6 +303,10 @@ where
 
     fn bytes_copied(&self, id: BufferId) -> u64 {
         self.painter.bytes_copied(id)
+    }
+
+    fn still(&self, id: BufferId, part: Rect) -> Result<Pixmap, String> {
+        self.painter.still(id, part)
     }
 
     fn draw(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Drawn, String> {

@@ -44,7 +44,7 @@ use self::session::{Inbox, Notice, Session};
 use super::input::Lamps;
 use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation, Scanout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, ElementId, Frame, Pixmap};
+use crate::scene::element::{BufferId, ElementId, Frame, Pixmap, Rect};
 use crate::time::Time;
 
 /// The displays of this machine.
@@ -346,6 +346,11 @@ impl Presentation for Kms {
 
     fn scanout(&self, output: OutputId, element: ElementId) -> Option<Scanout> {
         self.devices.iter().find_map(|device| device.scanout(output, element))
+    }
+
+    fn still(&self, buffer: BufferId, part: Rect) -> Result<Pixmap, String> {
+        let device = self.devices.first().ok_or("no display device is there")?;
+        device.pipeline.still(buffer, part)
     }
 
     fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One display: its name, its mode, and what it shows next.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use smithay::reexports::drm::control::{Mode, connector, crtc};
@@ -18,6 +19,7 @@ pub(super) struct Plan {
     pub(super) connector: connector::Handle,
     pub(super) name: String,
     pub(super) mode: Mode,
+    pub(super) edid: Option<Rc<[u8]>>,
 }
 
 impl Plan {
@@ -34,7 +36,7 @@ impl Plan {
                 "the display has not the mode of the configuration, {width}x{height} is used; it offers {offered}"
             );
         }
-        Some(Self { connector: connected.handle, name: connected.name.clone(), mode })
+        Some(Self { connector: connected.handle, name: connected.name.clone(), mode, edid: connected.edid.clone() })
     }
 }
 
@@ -66,6 +68,7 @@ impl Output {
             width: u32::from(mode.width),
             height: u32::from(mode.height),
             refresh: mode.frame_time(),
+            edid: self.plan.edid.clone(),
         }
     }
 

@@ -29,7 +29,7 @@ use crate::backend::format::Format;
 use crate::backend::render::gles;
 use crate::backend::{ImportPath, ImportRefused, PixelLayout, Scanout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, ElementId, Frame, Pixmap};
+use crate::scene::element::{BufferId, ElementId, Frame, Pixmap, Rect};
 
 /// What came of drawing a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,9 @@ pub(super) trait Pipeline: fmt::Debug {
 
     /// Bytes copied of a guest's buffer.
     fn bytes_copied(&self, id: BufferId) -> u64;
+
+    /// A copy of a part of a guest's buffer.
+    fn still(&self, id: BufferId, part: Rect) -> Result<Pixmap, String>;
 
     /// Draws a frame and hands it to the kernel, which flips without being waited for; the first frame of a
     /// display sets its mode, and for that the kernel does make us wait.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::backend::format;
-use crate::scene::element::{CURSOR_ID, Content, Element, Rect};
+use crate::scene::element::{CURSOR_ID, Content, Element, Rect, Rotation};
 
 /// Multiples of this many bytes are what display engines want of a pitch.
 const PITCH_UNIT: u32 = 64;
@@ -38,10 +38,16 @@ pub(super) enum Refusal {
     Covered(Cover),
     NoPlaneLeft,
     /// The driver refused a test commit.
-    Test {
-        scaled: bool,
-        cropped: bool,
-    },
+    Test(Asked),
+}
+
+/// What a plane was asked to do beside showing a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Nothing,
+    Turn,
+    Scale,
+    Crop,
 }
 
 impl Refusal {
@@ -67,9 +73,10 @@ impl fmt::Display for Refusal {
             Self::Covered(Cover::Border) => f.write_str("covered by a border"),
             Self::Covered(Cover::OtherGuest) => f.write_str("covered by another guest's picture"),
             Self::NoPlaneLeft => f.write_str("no plane left"),
-            Self::Test { scaled: true, .. } => f.write_str("the planes can't scale it (test commit refused)"),
-            Self::Test { cropped: true, .. } => f.write_str("the planes can't crop it (test commit refused)"),
-            Self::Test { .. } => f.write_str("no plane takes it (test commit refused)"),
+            Self::Test(Asked::Nothing) => f.write_str("no plane takes it (test commit refused)"),
+            Self::Test(Asked::Turn) => f.write_str("the planes can't turn it (test commit refused)"),
+            Self::Test(Asked::Scale) => f.write_str("the planes can't scale it (test commit refused)"),
+            Self::Test(Asked::Crop) => f.write_str("the planes can't crop it (test commit refused)"),
         }
     }
 }
@@ -87,13 +94,20 @@ pub(super) fn cover(elements: &[Element], index: usize, drawn: impl Fn(&Element)
 }
 
 /// Why a picture is on no plane that nothing speaks against.
-pub(super) fn untold(source: Rect, target: Rect, size: (u32, u32), planes_left: bool) -> Refusal {
+pub(super) fn untold(source: Rect, element: &Element, size: (u32, u32), planes_left: bool) -> Refusal {
     if !planes_left {
         return Refusal::NoPlaneLeft;
     }
-    let whole = i64::from(size.0) == i64::from(source.width) && i64::from(size.1) == i64::from(source.height);
-    let scaled = (source.width, source.height) != (target.width, target.height);
-    Refusal::Test { scaled, cropped: !whole }
+    let target = element.target;
+    Refusal::Test(if element.rotation != Rotation::None {
+        Asked::Turn
+    } else if (source.width, source.height) != (target.width, target.height) {
+        Asked::Scale
+    } else if (i64::from(size.0), i64::from(size.1)) != (i64::from(source.width), i64::from(source.height)) {
+        Asked::Crop
+    } else {
+        Asked::Nothing
+    })
 }
 
 #[cfg(test)]
@@ -107,12 +121,12 @@ mod tests {
 
     fn picture(id: u64, target: Rect) -> Element {
         let content = Content::Buffer { buffer: BufferId(id), source: target, version: 1 };
-        Element { id: ElementId(id), target, content }
+        Element { id: ElementId(id), target, content, rotation: Rotation::None }
     }
 
     fn pixmap(id: ElementId, target: Rect) -> Element {
         let pixmap = Pixmap { width: 1, height: 1, pixels: vec![0; 4] };
-        Element { id, target, content: Content::Pixmap(Rc::new(pixmap)) }
+        Element { id, target, content: Content::Pixmap(Rc::new(pixmap)), rotation: Rotation::None }
     }
 
     fn over(front: Element) -> Option<Cover> {
@@ -126,7 +140,10 @@ mod tests {
         assert_eq!(over(pixmap(CURSOR_ID, inside)), Some(Cover::Pointer));
         assert_eq!(over(picture(78, inside)), Some(Cover::OtherGuest));
         let border = Content::Solid(Color { red: 1, green: 2, blue: 3 });
-        assert_eq!(over(Element { id: ElementId(5), target: inside, content: border }), Some(Cover::Border));
+        assert_eq!(
+            over(Element { id: ElementId(5), target: inside, content: border, rotation: Rotation::None }),
+            Some(Cover::Border)
+        );
         assert_eq!(over(pixmap(ElementId(99), beside)), None);
     }
 
@@ -143,11 +160,13 @@ mod tests {
     #[test]
     fn without_a_cover_it_is_the_planes() {
         let whole = rect(0, 0, 640, 480);
-        assert_eq!(untold(whole, whole, (640, 480), false), Refusal::NoPlaneLeft);
-        assert_eq!(untold(whole, whole, (640, 480), true), Refusal::Test { scaled: false, cropped: false });
-        assert_eq!(untold(whole, whole, (800, 480), true), Refusal::Test { scaled: false, cropped: true });
-        let larger = rect(0, 0, 800, 600);
-        assert_eq!(untold(whole, larger, (640, 480), true), Refusal::Test { scaled: true, cropped: false });
+        let why = |target, size, left| untold(whole, &picture(1, target), size, left);
+        assert_eq!(why(whole, (640, 480), false), Refusal::NoPlaneLeft);
+        assert_eq!(why(whole, (640, 480), true), Refusal::Test(Asked::Nothing));
+        assert_eq!(why(whole, (800, 480), true), Refusal::Test(Asked::Crop));
+        assert_eq!(why(rect(0, 0, 800, 600), (640, 480), true), Refusal::Test(Asked::Scale));
+        let turned = Element { rotation: Rotation::Right, ..picture(1, rect(0, 0, 480, 640)) };
+        assert_eq!(untold(whole, &turned, (640, 480), true), Refusal::Test(Asked::Turn));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Report {
                 refusal::cover(&frame.elements, index, drawn).map_or_else(
                     || {
                         let size = size(buffer).unwrap_or_default();
-                        refusal::untold(source, element.target, size, on_planes.len() < overlays)
+                        refusal::untold(source, element, size, on_planes.len() < overlays)
                     },
                     Refusal::Covered,
                 )
@@ -80,14 +80,14 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::scene::element::{CURSOR_ID, Color, Pixmap, Rect};
+    use crate::scene::element::{CURSOR_ID, Color, Pixmap, Rect, Rotation};
 
     const SIZE: (u32, u32) = (100, 100);
 
     fn picture(id: u64, x: i32) -> Element {
         let rect = |x| Rect { x, y: 0, width: 100, height: 100 };
         let content = Content::Buffer { buffer: BufferId(id), source: rect(0), version: 1 };
-        Element { id: ElementId(id), target: rect(x), content }
+        Element { id: ElementId(id), target: rect(x), content, rotation: Rotation::None }
     }
 
     fn frame(elements: Vec<Element>) -> Frame {
@@ -102,7 +102,12 @@ mod tests {
     #[test]
     fn each_guest_is_told_of_and_nothing_else() {
         let cursor = Content::Pixmap(Rc::new(Pixmap { width: 1, height: 1, pixels: vec![0; 4] }));
-        let cursor = Element { id: CURSOR_ID, target: Rect { x: 150, y: 5, width: 9, height: 9 }, content: cursor };
+        let cursor = Element {
+            id: CURSOR_ID,
+            target: Rect { x: 150, y: 5, width: 9, height: 9 },
+            content: cursor,
+            rotation: Rotation::None,
+        };
         let frame = frame(vec![cursor, picture(20, 0), picture(21, 100), picture(22, 300), picture(23, 400)]);
         let refused = [(ElementId(22), Refusal::Pitch(5464))];
         let report = report(&frame, &[20], &refused, 1);
@@ -122,6 +127,6 @@ mod tests {
     #[test]
     fn with_planes_left_it_was_the_test() {
         let report = report(&frame(vec![picture(20, 0)]), &[], &[], 1);
-        assert_eq!(report.0, [(ElementId(20), Err(Refusal::Test { scaled: false, cropped: false }))]);
+        assert_eq!(report.0, [(ElementId(20), Err(Refusal::Test(refusal::Asked::Nothing)))]);
     }
 }

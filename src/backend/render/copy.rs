@@ -7,9 +7,9 @@ use smithay::utils::{Buffer as BufferCoords, Rectangle, Size};
 
 use super::{PaintRenderer, Ready};
 use crate::backend::PixelLayout;
-use crate::backend::format::Format;
+use crate::backend::format::{self, Format};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::Rect;
+use crate::scene::element::{Pixmap, Rect};
 
 /// What the copies are stored in.
 const FORMAT: Fourcc = Fourcc::Xrgb8888;
@@ -70,6 +70,21 @@ impl<T: Clone> Copied<T> {
         let latest = Latest { texture, part, version };
         Ok(self.latest.insert(latest).ready())
     }
+}
+
+/// A part of a guest's picture as a picture of ours, that stays when the guest's memory goes.
+pub(super) fn still(memory: &BufferMemory, layout: &PixelLayout, part: Rect) -> Result<Pixmap, String> {
+    let format = format::find(layout.fourcc).ok_or("its format is none of those shown")?;
+    let side = |value: u32| i32::try_from(value).map_err(|error| error.to_string());
+    let all = Rect { x: 0, y: 0, width: side(layout.width)?, height: side(layout.height)? };
+    let part = part.intersection(&all).ok_or("the part is not within the picture")?;
+    let even = whole_pairs(part);
+    let mut staging = Staging::default();
+    stage(&mut staging, memory, layout, format, &even)?;
+    let number = |value: i32| u32::try_from(value).map_err(|error| error.to_string());
+    let picture = Pixmap { width: number(even.width)?, height: number(even.height)?, pixels: staging.picture };
+    let wanted = Rect { x: part.x - even.x, y: 0, ..part };
+    picture.crop(wanted).ok_or_else(|| "the part is not within the picture".to_owned())
 }
 
 impl<T: Clone> Latest<T> {

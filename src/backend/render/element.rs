@@ -20,6 +20,8 @@ pub struct PaintElement<T> {
     pub(super) id: Id,
     pub(super) commit: CommitCounter,
     pub(super) target: Rectangle<i32, Physical>,
+    /// What the renderers turn a picture by: as Wayland names it, so that `_90` is a quarter clockwise.
+    pub(super) transform: Transform,
     pub(super) paint: Paint<T>,
 }
 
@@ -60,6 +62,10 @@ impl<T> Element for PaintElement<T> {
         }
     }
 
+    fn transform(&self) -> Transform {
+        self.transform
+    }
+
     fn geometry(&self, _scale: Scale<f64>) -> Rectangle<i32, Physical> {
         self.target
     }
@@ -86,7 +92,7 @@ impl<R: Renderer> RenderElement<R> for PaintElement<R::TextureId> {
         match &self.paint {
             Paint::Solid(color) => frame.draw_solid(dst, damage, *color),
             Paint::Texture { texture, .. } => {
-                frame.render_texture_from_to(texture, src, dst, damage, opaque_regions, Transform::Normal, 1.0)
+                frame.render_texture_from_to(texture, src, dst, damage, opaque_regions, self.transform, 1.0)
             }
         }
     }

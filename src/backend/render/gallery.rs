@@ -9,11 +9,11 @@ use smithay::backend::allocator::Fourcc;
 use smithay::backend::renderer::Color32F;
 use smithay::backend::renderer::element::Id;
 use smithay::backend::renderer::utils::CommitCounter;
-use smithay::utils::{Buffer as BufferCoords, Physical, Rectangle, Size};
+use smithay::utils::{Buffer as BufferCoords, Physical, Rectangle, Size, Transform};
 
 use super::element::{Paint, PaintElement};
 use super::{PaintRenderer, Painter, Ready};
-use crate::scene::element::{BufferId, Color, Content, Element, ElementId, Frame, Pixmap, Rect};
+use crate::scene::element::{BufferId, Color, Content, Element, ElementId, Frame, Pixmap, Rect, Rotation};
 
 /// The elements of one output. `T` is the renderer's texture type.
 pub struct Gallery<T> {
@@ -82,12 +82,13 @@ impl<T: Clone + 'static> Gallery<T> {
             exhibit.pixmap = None;
         }
         exhibit.round = self.round;
-        let (paint, target) = exhibit.paint(painter, element.target)?;
+        let (paint, target) = exhibit.paint(painter, element)?;
         Some(PaintElement {
             name: element.id,
             id: exhibit.id.clone(),
             commit: exhibit.commit,
             target: physical(target),
+            transform: transform(element.rotation),
             paint,
         })
     }
@@ -95,15 +96,16 @@ impl<T: Clone + 'static> Gallery<T> {
 
 impl<T: Clone> Exhibit<T> {
     /// What to draw, and where.
-    fn paint<R>(&mut self, painter: &mut Painter<R>, target: Rect) -> Option<(Paint<T>, Rect)>
+    fn paint<R>(&mut self, painter: &mut Painter<R>, element: &Element) -> Option<(Paint<T>, Rect)>
     where
         R: PaintRenderer<TextureId = T>,
     {
+        let target = element.target;
         match &self.content {
             Content::Solid(color) => Some((Paint::Solid(color32(*color)), target)),
             Content::Buffer { buffer, source, version } => {
                 let (paint, there) = guest(painter, *buffer, *source, *version)?;
-                Some((paint, covered(target, *source, there)))
+                Some((paint, covered(element, *source, there)))
             }
             Content::Pixmap(pixmap) => {
                 if self.pixmap.is_none() {
@@ -145,8 +147,9 @@ fn guest<R: PaintRenderer>(
 
 /// Where a part of a buffer goes when only `there` of the `wanted` part exists: at 1:1 less is covered,
 /// rather than more drawn larger.
-fn covered(target: Rect, wanted: Rect, there: Rect) -> Rect {
-    if (target.width, target.height) != (wanted.width, wanted.height) {
+fn covered(element: &Element, wanted: Rect, there: Rect) -> Rect {
+    let target = element.target;
+    if element.rotation != Rotation::None || (target.width, target.height) != (wanted.width, wanted.height) {
         return target;
     }
     let (x, y) = (target.x + (there.x - wanted.x), target.y + (there.y - wanted.y));
@@ -174,6 +177,16 @@ fn same(one: &Content, other: &Content) -> bool {
         (Content::Solid(color), Content::Solid(other)) => color == other,
         (Content::Pixmap(pixmap), Content::Pixmap(other)) => Rc::ptr_eq(pixmap, other),
         (Content::Buffer { .. } | Content::Solid(_) | Content::Pixmap(_), _) => false,
+    }
+}
+
+/// A buffer of Wayland's that says it was turned is shown turned back, which is clockwise.
+const fn transform(rotation: Rotation) -> Transform {
+    match rotation {
+        Rotation::None => Transform::Normal,
+        Rotation::Right => Transform::_90,
+        Rotation::Half => Transform::_180,
+        Rotation::Left => Transform::_270,
     }
 }
 

@@ -197,6 +197,15 @@ impl<R: PaintRenderer> Painter<R> {
         }
     }
 
+    /// A copy of a part of the buffer.
+    ///
+    /// # Errors
+    /// A sentence for the user: the buffer is not known, or can't be read.
+    pub fn still(&self, id: BufferId, part: Rect) -> Result<Pixmap, String> {
+        let GuestBuffer { memory, layout, .. } = self.buffers.get(&id).ok_or("the buffer is not known")?;
+        copy::still(memory, layout, part)
+    }
+
     fn storage(&self, id: BufferId) -> Option<Buffer> {
         self.buffers.get(&id).and_then(|buffer| buffer.storage.clone())
     }

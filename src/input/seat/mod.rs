@@ -193,15 +193,15 @@ impl Seat {
         self.deliver_position();
     }
 
-    /// The window that gets the focus without being asked for: one that is full screen now, or one that is
-    /// new, and alone. Any other could steal what the user is typing.
+    /// The window that gets the focus without being asked for: one that is full screen now, or one that was not
+    /// shown before, and is alone. Any other could steal what the user is typing.
     fn newly_prominent(&self, before: &World) -> Option<WindowId> {
         let spots = &self.world.stage.spots;
         let was_full_screen = |window| before.stage.spot(window).is_some_and(|spot| spot.full_screen);
         let full_screen = spots.iter().find(|spot| spot.full_screen && !was_full_screen(spot.window));
         let alone = spots
             .first()
-            .filter(|spot| spots.len() == 1 && self.focus.is_none() && before.target(spot.window).is_none());
+            .filter(|spot| spots.len() == 1 && self.focus.is_none() && before.stage.spot(spot.window).is_none());
         full_screen.or(alone).map(|spot| spot.window).filter(|window| self.world.may_focus(*window))
     }
 

@@ -7,6 +7,7 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::xen::{DomId, GrantRef, Port};
@@ -169,6 +170,7 @@ mod raw {
     nix::ioctl_readwrite!(zcopy_import, b'Z', 4, ImpToRefs);
     nix::ioctl_write_ptr!(zcopy_end_access, b'Z', 5, EndAccess);
     nix::ioctl_readwrite!(zcopy_domain, b'Z', 6, DomainAccount);
+    nix::ioctl_readwrite!(zcopy_next_domain, b'Z', 7, DomainAccount);
     nix::ioctl_readwrite!(heap_alloc, b'H', 0, HeapAllocation);
 }
 
@@ -330,6 +332,17 @@ pub(super) fn zcopy_domain(device: impl AsFd, domid: DomId) -> io::Result<Domain
     // SAFETY: the kernel reads and writes the structure, which lives until the call returns.
     unsafe { raw::zcopy_domain(device.as_fd().as_raw_fd(), &raw mut account) }?;
     Ok(account)
+}
+
+/// What the first domain from that number on was granted that has anything, by whomever. None when there is none.
+pub(super) fn zcopy_next_domain(device: impl AsFd, from: u32) -> io::Result<Option<DomainAccount>> {
+    let mut account = DomainAccount { domid: from, ..DomainAccount::default() };
+    // SAFETY: the kernel reads and writes the structure, which lives until the call returns.
+    match unsafe { raw::zcopy_next_domain(device.as_fd().as_raw_fd(), &raw mut account) } {
+        Ok(_) => Ok(Some(account)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Takes zeroed memory from a dma-heap.

@@ -35,6 +35,8 @@ pub(super) trait HelperDevice: fmt::Debug {
     fn import(&self, domid: DomId, dmabuf: BorrowedFd<'_>, pages: usize) -> Result<Granted, ImportError>;
     fn end_access(&self, handle: u64) -> io::Result<()>;
     fn domain(&self, domid: DomId) -> io::Result<ioctl::DomainAccount>;
+    /// The first account from a domain's number on.
+    fn next_domain(&self, from: u32) -> io::Result<Option<ioctl::DomainAccount>>;
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
@@ -93,6 +95,10 @@ impl HelperDevice for File {
 
     fn domain(&self, domid: DomId) -> io::Result<ioctl::DomainAccount> {
         ioctl::zcopy_domain(self, domid)
+    }
+
+    fn next_domain(&self, from: u32) -> io::Result<Option<ioctl::DomainAccount>> {
+        ioctl::zcopy_next_domain(self, from)
     }
 
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {

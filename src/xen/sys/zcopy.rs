@@ -16,7 +16,7 @@ use crate::xen::{DomId, GrantRef};
 pub(super) const DEVICE: &str = "/dev/xen/zcopy";
 
 /// The version of the helper's interface that we speak.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Bytes in a release record: handle, status, reserved.
 const RECORD: usize = 16;
@@ -50,7 +50,8 @@ impl Zcopy {
         check(&info)?;
         let mut inherited = Vec::new();
         if info.pages_granted > 0 {
-            inherited.extend(accounts(&*device).map(|(domid, _)| domid));
+            let accounts = accounts(&*device).map_err(|error| format!("{DEVICE}: who has memory of ours: {error}"))?;
+            inherited.extend(accounts.into_iter().map(|(domid, _)| domid));
         }
         Ok(Self { device, exports: BTreeMap::new(), inherited })
     }
@@ -183,21 +184,24 @@ pub(super) fn info() -> io::Result<HelperInfo> {
     ioctl::zcopy_info(open_device(DEVICE)?)
 }
 
-/// Xen's numbers for domains end here (`DOMID_FIRST_RESERVED`).
-const FIRST_RESERVED: u16 = 0x7ff0;
-
-/// The domains that have memory of ours, by whomever. Asks for each number that there may be, which takes
-/// milliseconds: not for the loop.
-fn accounts(device: &dyn HelperDevice) -> impl Iterator<Item = (DomId, DomainAccount)> {
-    let account = |number| Some((DomId(number), device.domain(DomId(number)).ok()?));
-    (0..FIRST_RESERVED).filter_map(account).filter(|(_, account)| account.pages_granted > 0)
+/// The domains that have memory of ours, by whomever, in the order of their numbers.
+fn accounts(device: &dyn HelperDevice) -> io::Result<Vec<(DomId, DomainAccount)>> {
+    let (mut accounts, mut from) = (Vec::new(), 0);
+    while let Some(account) = device.next_domain(from)? {
+        // Else it could go on for ever.
+        let domid = u16::try_from(account.domid).ok().filter(|_| account.domid >= from);
+        let domid = domid.ok_or_else(|| io::Error::other(format!("domain {} after {from}", account.domid)))?;
+        accounts.push((DomId(domid), account));
+        from = account.domid.saturating_add(1);
+    }
+    Ok(accounts)
 }
 
 /// For the probe: the domains that have memory of ours.
 pub(super) fn all_accounts() -> io::Result<Vec<(DomId, DomainAccount)>> {
     let device = open_device(DEVICE)?;
     let any = device.info()?.pages_granted > 0;
-    Ok(if any { accounts(&device).collect() } else { Vec::new() })
+    if any { accounts(&device) } else { Ok(Vec::new()) }
 }
 
 /// `enum xen_zcopy_refused`.

@@ -76,13 +76,6 @@ boot_guest() {
     wait_for 60 "domain $name" test -s "$dir/domid"
 }
 
-# guest_with_input NAME SCRIPT VDISPL TEXT: a guest with an input device that has said TEXT.
-guest_with_input() {
-    create_guest "$1" "$2" "$3" "vkb = ['backend-type=linux,backend=0']"
-    await_guest 60 "$1" "$4"
-    expect "$1's input device" connected "$(guest_status "$1" '.inputs[0].state')"
-}
-
 # destroy_guest NAME: its sudden end.
 destroy_guest() { kill -KILL "$(guest_pid "$1")"; }
 

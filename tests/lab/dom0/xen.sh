@@ -9,8 +9,13 @@ PROVIDER=xen-zcopy
 # A look starts programs, and each costs the emulated machine some tens of milliseconds.
 LOOK_AGAIN=0.3
 
-# As root without a seat, on the emulated display.
-spawn_grantway() { exec "$GRANTWAY" --backend kms --session none "$@"; }
+# Without a seat, on the emulated display: as root, or as the user AS_USER, with no right but its groups'.
+spawn_grantway() {
+    local user=()
+    [ -z "${AS_USER:-}" ] || user=(setpriv --reuid "$AS_USER" --regid "$AS_USER" --groups "$AS_USER,video,input"
+        --inh-caps=-all --ambient-caps=-all --bounding-set=-all --no-new-privs)
+    exec "${user[@]}" "$GRANTWAY" --backend kms --session none "$@"
+}
 
 # screendump NAME: the emulated display as it is now, as NAME.ppm and NAME.png in the results.
 screendump() { request "screendump $RESULTS/$1.ppm"; }
@@ -37,6 +42,23 @@ type_keys() {
 # key KEY true|false: pressed, or released.
 key() { send_input "[$(key_event "$1" "$2")]"; }
 key_event() { printf '{"type":"key","data":{"down":%s,"key":{"type":"qcode","data":"%s"}}}' "$2" "$1"; }
+
+# kernel_device KIND: one more input device of Dom0, by uinput, so that every QEMU will do: "mouse", which is relative,
+# or "touch", a screen of twelve contacts in tenths of a pixel. Ends with the scenario, or by remove_device KIND.
+kernel_device() {
+    modprobe uinput
+    mkfifo "$RUN/device-$1"
+    # Opened for reading too, so that it stays open between two reports.
+    setpriv --pdeathsig KILL /payload/lab-guest device "$1" <>"$RUN/device-$1" >"$RESULTS/device-$1.log" 2>&1 &
+    echo $! >"$RUN/device-$1.pid"
+    wait_for 60 "the device '$1'" grep -q "is there" "$RESULTS/device-$1.log"
+}
+# report KIND "TYPE CODE VALUE...": one report of that device, as the kernel numbers events.
+report() { echo "$2" >"$RUN/device-$1"; }
+remove_device() {
+    kill "$(cat "$RUN/device-$1.pid")"
+    rm -f "$RUN/device-$1"{,.pid}
+}
 
 # --- the reference: modetest on the display itself, no compositor ---
 
@@ -66,10 +88,11 @@ guest_domid() { xl domid "$1" 2>/dev/null; }
 no_guest() { ! xl domid "$1" >/dev/null 2>&1; }
 
 # boot_guest NAME VDISPL [CONFIG-LINE...]: a guest of GUEST_TYPE with GUEST_MEMORY (256) MB, BE_ALLOC in its display,
-# and what a desktop needs if GUEST_DESKTOP is set.
+# and what a desktop needs if GUEST_DESKTOP is set; without an absolute pointer if GUEST_POINTER is "relative".
 boot_guest() {
-    local name=$1 vdispl=$2 dir=$RUN/guests/$1 line
+    local name=$1 vdispl=$2 dir=$RUN/guests/$1 line paused=
     shift 2
+    [ "${GUEST_POINTER:-absolute}" = absolute ] || paused=-p
     # One archive behind the other: the kernel unpacks them all.
     { cat /payload/guest.initrd ${GUEST_DESKTOP:+/payload/desktop.initrd}; (cd "$dir" && find scenario | cpio --quiet -o -H newc | gzip -1); } >"$dir/initrd"
     {
@@ -90,29 +113,15 @@ boot_guest() {
     } >"$dir/config"
     cp "$dir/config" "$RESULTS/guest-$name.cfg"
     # xl itself has been seen to die or hang once in about fifteen times here: then once more, from anew.
-    if ! timeout 180 xl create "$dir/config"; then
+    if ! timeout 180 xl create $paused "$dir/config"; then
         say "xl create failed for $name: once more"
         timeout 60 xl destroy "$name" || true
-        timeout 180 xl create "$dir/config" || fail "guest $name cannot be created"
+        timeout 180 xl create $paused "$dir/config" || fail "guest $name cannot be created"
     fi
-}
-
-# guest_with_input NAME SCRIPT VDISPL TEXT: a guest with an input device that has said TEXT. One boot in five Linux
-# loses its keyboard to a race of its own xenbus ("state reset occurred"): then once more.
-guest_with_input() {
-    local try console
-    console=$(guest_console "$1")
-    for try in 1 2 3; do
-        create_guest "$1" "$2" "$3" "vkb = ['backend-type=linux,backend=0']"
-        await_guest 300 "$1" "$4"
-        if guest_status_is "$1" '.inputs[0].state' connected; then return; fi
-        say "$1 lost its input device at boot $try"
-        destroy_guest "$1"
-        wait_for 60 "the guest's end" no_guest "$1"
-        # What it said then is not to be taken for what it says at the next boot.
-        mv "$console" "${console%.log}-boot-$try.log"
-    done
-    fail "$1 has no input device"
+    [ -n "$paused" ] || return 0
+    # No line of xl's says it: xl writes no feature that is off, and the compositor writes those that are missing.
+    xenstore-write "/local/domain/0/backend/vinput/$(guest_domid "$name")/0/feature-abs-pointer" 0
+    xl unpause "$name"
 }
 
 # destroy_guest NAME: its sudden end.
@@ -139,7 +148,9 @@ dom0_complaints() {
 }
 
 clean_platform() {
-    local domain
+    local domain device
+    for device in "$RUN"/device-*.pid; do [ ! -e "$device" ] || kill "$(cat "$device")" 2>/dev/null; done
+    rm -f "$RUN"/device-*
     for domain in $(xl list | awk 'NR > 1 && $2 != 0 { print $2 }'); do timeout 30 xl destroy "$domain"; done
     cp /var/log/xen/console/*.log "$RESULTS/" 2>/dev/null
     rm -f /var/log/xen/console/guest-*.log

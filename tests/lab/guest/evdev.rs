@@ -4,10 +4,14 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{Result, Word};
+
+/// How long a keyboard and a pointer are waited for: the emulated machine's guest may take minutes to boot.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// `struct input_absinfo`.
 #[repr(C)]
@@ -65,13 +69,43 @@ fn devices() -> Result<Vec<Device>> {
     Ok(devices)
 }
 
-/// Tells which devices there are, and then every event, until it is killed.
-pub(crate) fn watch(word: &mut Word<'_>) -> Result<()> {
-    let mut devices = devices()?;
-    for device in &devices {
-        word(&format!("device {}", device.describe()))?;
+/// Linux's front driver makes both, or none: a guest without pointer gets no keys either.
+const NEEDED: [&str; 2] = ["Xen Virtual Keyboard", "Xen Virtual Pointer"];
+
+/// The devices as soon as there are a keyboard and a pointer. At boot Linux can lose them; then others come.
+fn found() -> Result<Vec<Device>> {
+    let start = Instant::now();
+    loop {
+        // One that goes while it is opened is no failure.
+        match devices() {
+            Ok(devices) if NEEDED.iter().all(|name| devices.iter().any(|device| device.name == *name)) => {
+                return Ok(devices);
+            }
+            other if start.elapsed() > LIMIT => {
+                let names: Vec<_> = other?.into_iter().map(|device| device.name).collect();
+                return Err(format!("no keyboard and pointer; there are: {}", names.join(", ")));
+            }
+            _ => std::thread::sleep(Duration::from_millis(100)),
+        }
     }
-    word("input watched")?;
+}
+
+/// Tells which devices there are, and then every event, until it is killed. When a device goes it begins anew with
+/// those that come in its place.
+pub(crate) fn watch(word: &mut Word<'_>) -> Result<()> {
+    loop {
+        let devices = found()?;
+        for device in &devices {
+            word(&format!("device {}", device.describe()))?;
+        }
+        word("input watched")?;
+        let gone = watch_these(devices, word)?;
+        word(&format!("input device gone: {gone}"))?;
+    }
+}
+
+/// Tells every event until a device is gone; which.
+fn watch_these(mut devices: Vec<Device>, word: &mut Word<'_>) -> Result<String> {
     loop {
         let ready: Vec<bool> = {
             let mut fds: Vec<_> =
@@ -82,7 +116,10 @@ pub(crate) fn watch(word: &mut Word<'_>) -> Result<()> {
         for (device, _) in devices.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
             // A `struct input_event` of a 64-bit kernel: two words of time, type, code, value.
             let mut events = [0; 24 * 64];
-            let read = device.file.read(&mut events).map_err(|error| format!("{}: {error}", device.name))?;
+            let read = match device.file.read(&mut events) {
+                Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => return Ok(device.name.clone()),
+                read => read.map_err(|error| format!("{}: {error}", device.name))?,
+            };
             for event in events[..read].chunks_exact(24) {
                 let number = |at: usize| u16::from_ne_bytes([event[at], event[at + 1]]);
                 let value = i32::from_ne_bytes([event[20], event[21], event[22], event[23]]);

@@ -24,6 +24,9 @@ mod scribble;
 mod show;
 mod simulator;
 mod teardown;
+// And the kernel's.
+#[allow(unsafe_code)]
+mod uinput;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,7 @@ const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, 
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
        lab-guest input              the input devices, and every event
+       lab-guest device mouse|touch an input device, with a report for each line of its input
        lab-guest hoard COUNT        buffers asked for and kept
        lab-guest scribble           what is shown drawn over, without a flip
        lab-guest power COUNT        the screen off and on by DPMS, flips in between
@@ -69,16 +73,15 @@ fn main() -> ExitCode {
 }
 
 fn run_on_the_kernels(words: &[&str]) -> Result<()> {
-    if words == ["input"] {
-        return evdev::watch(&mut |line| {
-            println!("lab: {line}");
-            Ok(())
-        });
-    }
-    run(&mut DrmCard::open("/dev/dri/card0")?, words, &mut |line| {
+    let mut word = |line: &str| {
         println!("lab: {line}");
         Ok(())
-    })
+    };
+    match words {
+        ["input"] => evdev::watch(&mut word),
+        ["device", kind] => uinput::run(kind, std::io::stdin().lock(), &mut word),
+        words => run(&mut DrmCard::open("/dev/dri/card0")?, words, &mut word),
+    }
 }
 
 /// Does what the command line asks for.

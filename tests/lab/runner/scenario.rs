@@ -50,13 +50,8 @@ impl Platform {
 }
 
 /// The repository's scenarios, in the order of their names.
-fn all() -> Result<Vec<Scenario>> {
-    all_in("scenarios")
-}
-
-/// Those of one folder of the lab.
-pub(crate) fn all_in(parent: &str) -> Result<Vec<Scenario>> {
-    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab").join(parent);
+pub(crate) fn all() -> Result<Vec<Scenario>> {
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/scenarios");
     let entries = std::fs::read_dir(&all).map_err(|error| format!("{}: {error}", all.display()))?;
     let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     found.sort();

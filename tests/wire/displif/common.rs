@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use grantway::displif::limits::Limits;
+use grantway::displif::pace::{Hold, Pace};
 use grantway::displif::page_directory::{REFS_PER_PAGE, build};
 use grantway::displif::session::{ConnectorPages, Fatal, Progress, Session};
 use grantway::displif::wire::{
@@ -40,6 +41,10 @@ pub(crate) struct FakeHost {
     pub(crate) elsewhere: Usage,
     pub(crate) written: BTreeMap<GrantRef, Vec<u8>>,
     pub(crate) page_reads: usize,
+    /// The domain's, once a request was refused.
+    pub(crate) pace: Option<Pace>,
+    /// The EDID of the display that shows each connector.
+    pub(crate) edids: BTreeMap<usize, Vec<u8>>,
     next_directory: u32,
 }
 
@@ -62,6 +67,10 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
+    fn edid(&self, connector: usize) -> Option<Vec<u8>> {
+        self.edids.get(&connector).cloned()
+    }
+
     fn usage(&self) -> Usage {
         let ours = self.allocated.values().map(|(pages, _)| pages).sum::<usize>();
         Usage {
@@ -70,6 +79,10 @@ impl Host for FakeHost {
             allocated: self.elsewhere.allocated + ours,
             overdue: self.elsewhere.overdue,
         }
+    }
+
+    fn refused(&mut self, borne_per_second: u32, now: Time) -> Option<Hold> {
+        self.pace.get_or_insert_with(|| Pace::new(borne_per_second)).refused(now)
     }
 
     fn allocate(&mut self, buffer: BufferSerial, pages: usize, directory: &[GrantRef]) -> Result<(), GrantError> {

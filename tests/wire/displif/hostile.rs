@@ -655,6 +655,45 @@ fn a_ring_that_is_held_back_holds_no_other_back() {
 }
 
 #[test]
+fn a_guest_that_connects_anew_is_slowed_down_as_before() {
+    let mut first = Fixture::plain();
+    greed(&mut first);
+    first.service(0).unwrap();
+    for _ in 0..20 {
+        first.advance(Duration::from_millis(16));
+        greed(&mut first);
+    }
+    // All that the connection had is gone, but not the domain's pace.
+    let mut second = Fixture::plain();
+    second.now = first.now;
+    second.host.pace = first.host.pace.take();
+    assert_eq!(greed(&mut second), 0);
+    second.service(0).unwrap();
+    let answered = std::iter::from_fn(|| second.pop(0)).count();
+    assert!((1..=2).contains(&answered), "{answered} are borne: none, or what has come back in the meantime");
+    let until = second.session.deadline().unwrap();
+    assert!(
+        until >= second.now + Duration::from_millis(16),
+        "held back for as long as before: {:?}",
+        until - second.now
+    );
+    assert_eq!(second.session.status().held_back, 1);
+    // It behaves, and is itself again.
+    let refused = one_too_many(&mut second);
+    for _ in 0..200 {
+        second.advance(Duration::from_millis(20));
+        while second.session.ready(second.now).is_some() {
+            second.service(0).unwrap();
+        }
+    }
+    while second.pop(0).is_some() {}
+    for _ in 0..20 {
+        assert_eq!(second.ask(0, &refused), Some(ENOSPC));
+    }
+    assert_eq!(second.session.ready(second.now), None);
+}
+
+#[test]
 fn one_buffer_of_our_memory_is_made_within_a_frame() {
     let mut it = allocating(Limits { allocated_bytes: 256 << 20, ..Limits::default() });
     assert_eq!(it.create_ours(1, 4096, 2160), ENOMEM);

@@ -306,6 +306,21 @@ fn edid_is_written_and_its_size_told() {
 }
 
 #[test]
+fn a_connectors_display_gives_its_own_edid_unless_it_is_too_long() {
+    for (length, own) in [(256, true), (32_768, true), (32_769, false)] {
+        let mut it = Fixture::new(&[(800, 600), (640, 480)], Version::V2, Limits::default());
+        it.host.edids.insert(1, vec![0x5a; length]);
+        let directory = it.host.directory(8);
+        it.push(1, &Operation::GetEdid { size: 32_768, directory });
+        it.service(1).unwrap();
+        assert_eq!(it.pop(1).unwrap().status, 0);
+        let made = grantway::displif::edid::generate(640, 480);
+        let wanted = if own { vec![0x5a; length] } else { made };
+        assert_eq!(it.host.written[&GrantRef(DATA)], wanted);
+    }
+}
+
+#[test]
 fn seventy_thousand_flips_have_consecutive_ids() {
     let mut it = Fixture::showing();
     for n in 0..70_000_u32 {

@@ -15,6 +15,7 @@ use nix::unistd::ftruncate;
 use super::super::ioctl::{DomainAccount, Granted, HelperInfo, ImportError};
 use super::super::kernel::{GntdevDevice, HelperDevice};
 use super::super::mapping::Run;
+use super::super::zcopy::VERSION;
 use super::*;
 
 const GUEST: DomId = DomId(3);
@@ -83,6 +84,9 @@ struct Faults {
     one_piece: Option<Errno>,
     /// What a process before us has left: pages, by domain.
     left: Vec<(u16, u32)>,
+    next_domain: Option<Errno>,
+    /// By so much the domain that is told is one that was told before.
+    stuck: u32,
 }
 
 #[derive(Debug)]
@@ -225,6 +229,16 @@ impl HelperDevice for Fake {
         Ok(DomainAccount { pages_granted: left + u32::try_from(ours).unwrap(), ..DomainAccount::default() })
     }
 
+    fn next_domain(&self, from: u32) -> io::Result<Option<DomainAccount>> {
+        fails(self.0.faults.next_domain)?;
+        let next = self.0.faults.left.iter().filter(|(number, _)| u32::from(*number) >= from).min();
+        Ok(next.map(|(number, pages)| DomainAccount {
+            domid: u32::from(*number) - self.0.faults.stuck,
+            pages_granted: *pages,
+            ..DomainAccount::default()
+        }))
+    }
+
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut held = self.0.held.borrow_mut();
         let is_over = |held: &Held| held.ours.is_none_or(|state| state == (true, false)) && !held.memory.in_use();
@@ -341,15 +355,18 @@ fn test_provider(faults: Faults, provider: Provider, reasons: &[&str]) {
 
 #[test]
 fn the_helper_comes_first() {
-    test_provider(Faults { helper: Some(2), ..Faults::default() }, Provider::Helper, &[]);
+    test_provider(Faults { helper: Some(VERSION), ..Faults::default() }, Provider::Helper, &[]);
 }
 
 #[test]
 fn without_the_helper_mainline_makes_dma_bufs() {
     test_provider(Faults::default(), Provider::GntdevDmabuf, &["xen-zcopy: /dev/xen/zcopy can't be opened"]);
-    let future = Faults { helper: Some(3), ..Faults::default() };
-    test_provider(future, Provider::GntdevDmabuf, &["speaks version 3"]);
-    let full = Faults { helper: Some(2), helper_export: Some(Errno::ENOSPC), ..Faults::default() };
+    for other in [VERSION - 1, VERSION + 1] {
+        let helper = Faults { helper: Some(other), ..Faults::default() };
+        let why = format!("speaks version {other}, not {VERSION}; install the one of this release");
+        test_provider(helper, Provider::GntdevDmabuf, &[&why]);
+    }
+    let full = Faults { helper: Some(VERSION), helper_export: Some(Errno::ENOSPC), ..Faults::default() };
     test_provider(full, Provider::GntdevDmabuf, &["xen-zcopy: No space left"]);
 }
 
@@ -421,7 +438,7 @@ fn test_source(faults: Faults, display: bool, provider: Provider, reasons: &[&st
 }
 
 fn ready() -> Faults {
-    Faults { helper: Some(2), ..Faults::default() }
+    Faults { helper: Some(VERSION), ..Faults::default() }
 }
 
 #[test]
@@ -454,7 +471,7 @@ fn memory_of_ours_needs_the_helper_and_its_quota() {
     let error = quota.grants().allocate(GUEST, PAGES, &mut any).unwrap_err();
     assert!(matches!(&error, GrantError::NoRoom { .. }) && error.to_string().contains("90 of at most 92"), "{error}");
     assert!(error.to_string().contains("still maps 7"), "{error}");
-    for (helper, why) in [(None, "can't be opened"), (Some(3), "speaks version 3")] {
+    for (helper, why) in [(None, "can't be opened"), (Some(VERSION + 1), "speaks version")] {
         let fake = Fake::new(Faults { helper, heaps: vec!["system"], ..Faults::default() });
         let error = fake.grants().allocate(GUEST, PAGES, &mut any).unwrap_err();
         assert!(matches!(error, GrantError::Driver(_)) && error.to_string().contains(why), "{error}");
@@ -523,4 +540,13 @@ fn what_a_process_before_us_left_is_told_apart_from_ours() {
     assert_eq!(releases(&mut grants, 2000), [ours.id]);
     assert_eq!(grants.left_behind(), left);
     assert!(Fake::new(ready()).grants().left_behind().is_empty());
+}
+
+#[test]
+fn a_helper_that_does_not_say_what_was_left_is_not_used() {
+    let left = || vec![(GUEST.0, 5), (9, 40)];
+    let broken = Faults { left: left(), next_domain: Some(Errno::ENOTTY), ..ready() };
+    test_provider(broken, Provider::GntdevDmabuf, &["who has memory of ours: Inappropriate ioctl"]);
+    let again = Faults { left: left(), stuck: 1, ..ready() };
+    test_provider(again, Provider::GntdevDmabuf, &["who has memory of ours: domain"]);
 }

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 test_picture wanted 640 480 7
-rounds=$(rounds 2 3 200)
+# Guests, and how often in each of their lives the program that shows is killed with its buffers mapped: 200 in a soak.
+rounds=$(rounds 2 3 21)
+kills=$(rounds 2 0 10)
 for round in $(seq "$rounds"); do
     printf '[guest.alpha%s]\nbe-alloc = true\n' "$round"
 done >"$RUN/be-alloc.toml"
 start_grantway --config "$RUN/be-alloc.toml"
+flips_on() { [ "$(guest_status $alpha '.connectors[0].flips')" -gt $((from + 10)) ]; }
 longest=0
 # Nothing is allocated for anybody.
 before=$(allocated_pages)
@@ -33,10 +36,14 @@ for round in $(seq "$rounds"); do
         await_guest 600 $alpha "destroyed=20"
         figure destroy-median-us "$(guest_value $alpha destroy-median-us)"
     else
+        tell_guest $alpha kills "$kills"
         tell_guest $alpha flip on
+        await_guest 300 $alpha "killed=$kills"
     fi
     # It flips again, with its buffers mapped.
-    await_guest 300 $alpha "frames=100"
+    await_guest 300 $alpha "flips on"
+    from=$(guest_status $alpha '.connectors[0].flips')
+    wait_for 120 "flips of alpha" flips_on
     guest_kernel_clean $alpha
     destroy_guest $alpha
     started=$(milliseconds)
@@ -47,7 +54,8 @@ for round in $(seq "$rounds"); do
     [ "$took" -le "$longest" ] || longest=$took
     wait_for 60 "no zombie domain" no_zombies
 done
-figure rounds "$rounds"
+figure guests "$rounds"
+figure programs-killed "$(((rounds - 1) * kills))"
 figure free-after-ms "$longest"
 dom0_clean
 stop_grantway

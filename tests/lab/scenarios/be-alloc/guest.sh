@@ -10,5 +10,17 @@ if [ "$(word flip)" = all ]; then
     lab-guest flips 100
     # Buffers that are destroyed while they are shown, each timed.
     lab-guest destroy 20
+else
+    kills=$(word kills)
+    for kill in $(seq "$kills"); do
+        lab-guest destroy 1
+        lab-guest flip-on &
+        # Killed with its buffers mapped, before, in or after one of its first flips.
+        sleep "0.$((RANDOM % 900 + 100))"
+        kill -KILL $!
+        wait
+    done
+    say "killed=$kills"
 fi
+say "flips on"
 lab-guest flip-on

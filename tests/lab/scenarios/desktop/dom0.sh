@@ -45,7 +45,5 @@ dragged() {
 }
 wait_for 30 "the window to have moved by 30 pixels to the left and 20 down" dragged
 if part_is_at "$part_x" "$part_y"; then fail "the picture of the window tells no place"; fi
-tell_guest desk end now
-wait_for 120 "the guest's end" no_guest desk
-guest_kernel_clean desk
+end_guest desk
 stop_grantway

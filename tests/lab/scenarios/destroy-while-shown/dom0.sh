@@ -13,8 +13,6 @@ longest=$(guest_value alpha destroy-longest-us)
 [ "$longest" -lt 2500000 ] || fail "the longest answer took $longest microseconds: it came by the deadline"
 expect "frees pending" 0 "$(guest_status alpha '.frees_pending')"
 expect "grants held" 0 "$(guest_status alpha '.grants')"
-guest_kernel_clean alpha
 expect "requests refused" 0 "$(guest_status alpha '.requests_refused')"
-tell_guest alpha end now
-wait_for 120 "the guest's end" no_guest alpha
+end_guest alpha
 stop_grantway

@@ -21,10 +21,5 @@ msg fullscreen off
 await_picture "beta's window, again" "$(window beta 0)" beta-picture.png
 screendump back
 picture_differs "$RESULTS/back.png" 0 0 1280 800 "$RESULTS/alpha-picture.png" || fail "alpha still has the whole display"
-tell_guest alpha end now
-tell_guest beta end now
-wait_for 120 "alpha's end" no_guest alpha
-wait_for 120 "beta's end" no_guest beta
-guest_kernel_clean alpha
-guest_kernel_clean beta
+end_guest alpha beta
 stop_grantway

@@ -17,9 +17,7 @@ figure grants "$(guest_status alpha '.grants')"
 # The guest's own picture, as the compositor has it.
 msg screenshot "$RESULTS/alpha-alone.png" --guest alpha
 same_picture "the screenshot of alpha" "$RESULTS/alpha-alone.png" 0 0 800 600 "$RESULTS/wanted-800x600.png"
-tell_guest alpha end now
-wait_for 120 "the guest's end" no_guest alpha
-guest_kernel_clean alpha
+end_guest alpha
 wait_for 10 "the end of its window" guest_status_is alpha '.name' ''
 wait_for 10 "no zombie domain" no_zombies
 stop_grantway

@@ -19,10 +19,5 @@ msg status
 for value in $(guest_status alpha '.connectors[].bytes_copied') $(guest_status beta '.connectors[].bytes_copied'); do
     expect "bytes copied" 0 "$value"
 done
-tell_guest alpha end now
-tell_guest beta end now
-wait_for 120 "alpha's end" no_guest alpha
-wait_for 120 "beta's end" no_guest beta
-guest_kernel_clean alpha
-guest_kernel_clean beta
+end_guest alpha beta
 stop_grantway

@@ -72,9 +72,7 @@ expect "what the hidden guest saw" 0 "$(count small)"
 
 # As a window: positions are from the window's content.
 msg fullscreen off
-tell_guest whole end now
-wait_for 120 "the guest's end" no_guest whole
-guest_kernel_clean whole
+end_guest whole
 read -r left top width height <<<"$(window small 0)"
 move_to $((left + width / 2)) $((top + height / 2))
 click left
@@ -91,8 +89,6 @@ expect "what small saw of a pointer beside it" 2 "$(($(count small) - seen))"
 
 figure events-whole "$(wc -l <<<"$wanted")"
 figure notifies-small "$(guest_status small '.inputs[0].notifies')"
-tell_guest small end now
-wait_for 120 "the guest's end" no_guest small
-guest_kernel_clean small
+end_guest small
 wait_for 10 "no zombie domain" no_zombies
 stop_grantway

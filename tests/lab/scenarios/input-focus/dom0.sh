@@ -113,10 +113,6 @@ saw_since "Caps Lock is as it was" 2 0 0 0
 
 figure events-alpha "$(events alpha)"
 figure events-beta "$(events beta)"
-for guest in alpha beta; do
-    tell_guest "$guest" end now
-    wait_for 120 "the guest's end" no_guest "$guest"
-    guest_kernel_clean "$guest"
-done
+end_guest alpha beta
 wait_for 10 "no zombie domain" no_zombies
 stop_grantway

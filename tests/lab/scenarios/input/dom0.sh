@@ -47,10 +47,6 @@ await_guest 60 beta "$POINTER 3 0 639"
 expect "what alpha saw of that" "$seen" "$(events alpha)"
 figure events-alpha "$seen"
 figure notifies-alpha "$(guest_status alpha '.inputs[0].notifies')"
-for guest in alpha beta; do
-    tell_guest "$guest" end now
-    wait_for 120 "the guest's end" no_guest "$guest"
-    guest_kernel_clean "$guest"
-done
+end_guest alpha beta
 wait_for 10 "no zombie domain" no_zombies
 stop_grantway

@@ -13,7 +13,5 @@ expect "requests refused" 0 "$(guest_status alpha '.requests_refused')"
 msg screenshot "$RESULTS/on.png"
 read -r x y width height <<<"$(window alpha 0)"
 expect "the colour" a06020 "$(one_colour "$RESULTS/on.png" "$x" "$y" "$width" "$height")"
-tell_guest alpha end now
-wait_for 120 "the guest's end" no_guest alpha
-guest_kernel_clean alpha
+end_guest alpha
 stop_grantway
