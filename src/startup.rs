@@ -10,7 +10,7 @@ use crate::backend::kms::{Kms, KmsConfig, ModeRequest, OutputSetting, RendererCh
 use crate::cli::{Failure, Platform, RunOptions};
 use crate::config::{
     self, BackendKind, Config, CursorPolicy, GuestConfig, InputAllowed, InputConfig, KeysConfig, LimitsConfig,
-    OutputConfig, PointerPolicy, RendererKind,
+    OutputConfig, PointerPolicy, RendererKind, ScanoutKind,
 };
 use crate::control::{Access, Server};
 use crate::displif::limits::Limits;
@@ -124,7 +124,8 @@ fn open_kms(config: &Config) -> Result<(Box<dyn Presentation>, &'static str), Fa
         }
     }
     let device = config.backend.drm_device.clone();
-    let kms = Kms::new(KmsConfig { session, device, outputs, panels, renderer })?;
+    let compose_only = config.backend.scanout == ScanoutKind::Off;
+    let kms = Kms::new(KmsConfig { session, device, outputs, panels, renderer, compose_only })?;
     let renderer = kms.renderer_name();
     Ok((Box::new(kms), renderer))
 }

@@ -227,6 +227,7 @@ impl State {
                 let flips = self.pacing.presented(output, time);
                 self.presented(flips, now);
             }
+            Event::Redraw(output) => self.pacing.queue_redraw(output),
             Event::BufferReleased(buffer) => self.registry.let_go(buffer),
             Event::Input(event) => self.user_did(event),
             Event::Paused => {

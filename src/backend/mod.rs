@@ -21,7 +21,7 @@ use thiserror::Error;
 use self::input::{InputEvent, Lamps};
 use crate::buffer::memory::BufferMemory;
 pub use crate::scene::element::OutputId;
-use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
+use crate::scene::element::{BufferId, ElementId, Frame, Pixmap, Rect};
 use crate::time::Time;
 
 /// What is known of an output.
@@ -106,6 +106,15 @@ pub enum Commit {
     Skipped,
 }
 
+/// How a guest's picture gets onto a display.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scanout {
+    /// A plane shows the guest's buffer itself; the plane's name, such as `plane 31 (primary)`.
+    Plane(String),
+    /// It is drawn with the rest; why, for the user.
+    Composite(String),
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -122,6 +131,8 @@ pub enum Event {
         /// When the first line was shown.
         time: Time,
     },
+    /// The output would show the same frame better when it is committed once more.
+    Redraw(OutputId),
     /// Nothing in the backend holds the buffer's memory any longer.
     BufferReleased(BufferId),
     /// The user did something. None comes between [`Event::Paused`] and [`Event::Resumed`].
@@ -170,6 +181,12 @@ pub trait Presentation {
 
     /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
     fn bytes_copied(&self, buffer: BufferId) -> u64;
+
+    /// How an element of the output's last frame gets onto the display; `None` for one that is not in it, and where
+    /// there are no planes.
+    fn scanout(&self, _output: OutputId, _element: ElementId) -> Option<Scanout> {
+        None
+    }
 
     /// A copy of a part of a guest's buffer, read by the CPU: for what stands in for a guest that is gone.
     ///

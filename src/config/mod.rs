@@ -68,6 +68,8 @@ pub struct BackendConfig {
     /// The DRM device to present on; `None` takes the seat's primary one.
     #[serde(deserialize_with = "values::device")]
     pub drm_device: Option<PathBuf>,
+    /// Whether guests' buffers are put on planes.
+    pub scanout: ScanoutKind,
 }
 
 /// Which backend presents.
@@ -94,6 +96,17 @@ pub enum RendererKind {
     Pixman,
     /// The GPU, by EGL and OpenGL ES
     Gl,
+}
+
+/// Whether guests' buffers are put on the planes of a display.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScanoutKind {
+    /// Everything is composed
+    #[default]
+    Off,
+    /// Where the hardware takes them
+    Auto,
 }
 
 /// Who hands out the devices.

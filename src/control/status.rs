@@ -243,6 +243,12 @@ pub struct ConnectorStatus {
     pub provider: Option<String>,
     /// Who puts it on the display.
     pub presented_by: PresentedBy,
+    /// The plane that shows it, such as `plane 31 (primary)`.
+    #[serde(default)]
+    pub plane: Option<String>,
+    /// Why it is composed although the backend has planes.
+    #[serde(default)]
+    pub plane_refused: Option<String>,
     /// Bytes of its pixels that were copied; 0 on the zero-copy paths.
     pub bytes_copied: u64,
     /// Where its content is; `None` when it has no place.

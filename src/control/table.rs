@@ -198,6 +198,11 @@ fn notes(guests: &[GuestStatus]) -> String {
             let how = [provider, printable(path)].join(" > ");
             let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
             line(&mut text, &format!("{place}: {}{why}", how.trim_start_matches(" > ")));
+            match (&connector.plane, &connector.plane_refused) {
+                (Some(plane), _) => line(&mut text, &format!("{place}: on {}", printable(plane))),
+                (None, Some(why)) => line(&mut text, &format!("{place}: on no plane: {}", printable(why))),
+                (None, None) => {}
+            }
         }
         for input in &guest.inputs {
             for complaint in &input.complaints {

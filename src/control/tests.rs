@@ -327,6 +327,16 @@ keyboard: web (dom 3), connector 0
 }
 
 #[test]
+fn the_table_tells_the_plane_or_why_there_is_none() {
+    let mut status = sample();
+    status.guests[0].connectors[0].plane_refused = Some("pitch 5464 not a multiple of 64".to_owned());
+    assert!(render(&status).contains("\nweb 0: on no plane: pitch 5464 not a multiple of 64\n"));
+    let connector = &mut status.guests[0].connectors[0];
+    (connector.presented_by, connector.plane) = (PresentedBy::Plane, Some("plane 31 (primary)".to_owned()));
+    assert!(render(&status).contains("\nweb 0: on plane 31 (primary)\n"));
+}
+
+#[test]
 fn a_status_without_guests_says_so() {
     let status = Status { guests: Vec::new(), ..sample() };
     assert!(render(&status).ends_with("\nno guest has a display device\n"));

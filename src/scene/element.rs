@@ -15,6 +15,9 @@ pub struct BufferId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElementId(pub u64);
 
+/// The pointer, on whichever output it is.
+pub const CURSOR_ID: ElementId = ElementId(1);
+
 /// A rectangle in pixels of an output (origin top left, y down) or of a buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rect {

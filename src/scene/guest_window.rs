@@ -114,6 +114,11 @@ impl GuestWindow {
         self.owner = decoration::draw_owner(font, &self.label, inside);
     }
 
+    /// The element of the content.
+    pub(super) fn content_id(&self) -> ElementId {
+        ElementId(self.id.0 << PART_BITS | Part::Content.number())
+    }
+
     /// Where the content is within the window's place.
     pub(super) fn content_rect(&self, outer: &Rect) -> Rect {
         let (x, y) = decoration::content_origin(outer);

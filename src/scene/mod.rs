@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub use self::decoration::WindowLabel;
-use self::element::{Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
+use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
 use self::focus::{Spot, Stage};
 use self::guest_window::{FIRST_ELEMENT, GuestWindow, Look};
 pub use self::guest_window::{Shown, WindowId};
@@ -39,7 +39,6 @@ const LARGEST: i32 = 16_384;
 const WAITING: Color = Color { red: 128, green: 138, blue: 150 };
 /// No window has this number, so no element of a window has this name.
 const WAITING_ID: ElementId = ElementId(0);
-const CURSOR_ID: ElementId = ElementId(1);
 const BANNER_ID: ElementId = ElementId(2);
 const _: () = assert!(BANNER_ID.0 < FIRST_ELEMENT, "an element of the scene's own has a window's name");
 
@@ -323,6 +322,12 @@ impl Scene {
             Some(full) if full.id == id => Some((output.id, layout::full_screen(output.size, window.size))),
             Some(_) => None,
         }
+    }
+
+    /// The element that shows a window's picture, where it is in a frame.
+    #[must_use]
+    pub fn picture_of(&self, id: WindowId) -> Option<ElementId> {
+        self.window(id).map(GuestWindow::content_id)
     }
 
     /// The picture of an output; empty for one that is not there.

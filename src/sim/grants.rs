@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
@@ -16,6 +17,7 @@ use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
 use super::allocations::{self, Allocations, Mapped};
 use super::memory::{GuestMemory, Pins};
+use super::udmabuf;
 use crate::xen::grants::{Access, Allocation, Export, ExportId, ExportMemory, GrantError, Grants, Provider, ScansOut};
 use crate::xen::pages::SharedPages;
 use crate::xen::sys::mapping::{Keeper, Region};
@@ -40,6 +42,10 @@ pub(super) struct GrantState {
     next_export: u64,
     released: Vec<ExportId>,
     held: Vec<Held>,
+    /// Exports as dma-bufs, and the clock by which their users are counted.
+    dmabufs: Vec<Counted>,
+    clock: Option<TimerFd>,
+    udmabuf: Option<Rc<File>>,
     allocations: Allocations,
     pub(super) refusal: Option<String>,
     policy: ReleasePolicy,
@@ -56,8 +62,15 @@ struct Held {
 
 /// Unmapped first, then marked as free.
 struct Mapping {
-    _region: Region,
+    _region: Option<Region>,
     _pins: Pins,
+}
+
+/// An export as a dma-buf.
+struct Counted {
+    id: ExportId,
+    dmabuf: OwnedFd,
+    pins: Pins,
 }
 
 /// Waits for the last user of an export.
@@ -69,7 +82,7 @@ struct ExportKeeper {
 
 impl Keeper for ExportKeeper {
     fn release(self, region: Region) {
-        let mapping = Mapping { _region: region, _pins: self.pins };
+        let mapping = Mapping { _region: Some(region), _pins: self.pins };
         self.state.borrow_mut().let_go(self.id, mapping);
     }
 }
@@ -107,6 +120,9 @@ impl GrantState {
             next_export: 1,
             released: Vec::new(),
             held: Vec::new(),
+            dmabufs: Vec::new(),
+            clock: None,
+            udmabuf: udmabuf::device().map(Rc::new),
             allocations: Allocations::default(),
             refusal: None,
             policy: ReleasePolicy::AtOnce,
@@ -210,7 +226,33 @@ impl GrantState {
         id
     }
 
+    /// Counts a dma-buf's users from now on.
+    fn count(&mut self, counted: Counted) -> io::Result<()> {
+        if self.clock.is_none() {
+            let clock = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
+            clock.set(Expiration::Interval(udmabuf::LOOK.into()), TimerSetTimeFlags::empty())?;
+            self.epoll.add(&clock, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+            self.clock = Some(clock);
+        }
+        self.dmabufs.push(counted);
+        Ok(())
+    }
+
+    fn count_users(&mut self) {
+        // An error means that its time has not come.
+        let _early = self.clock.as_ref().map(TimerFd::wait);
+        let last: Vec<_> = self.dmabufs.extract_if(.., |counted| udmabuf::is_last(&counted.dmabuf)).collect();
+        for Counted { id, dmabuf, pins } in last {
+            drop(dmabuf);
+            self.let_go(id, Mapping { _region: None, _pins: pins });
+        }
+        if self.dmabufs.is_empty() {
+            self.clock = None;
+        }
+    }
+
     fn expire(&mut self) {
+        self.count_users();
         let over = |held: &Held| held.timer.as_ref().is_some_and(|timer| timer.wait().is_ok());
         let (over, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(over);
         self.held = held;
@@ -237,6 +279,16 @@ impl SimGrants {
         let memory = self.state.borrow().guests.get(&domid).cloned();
         memory.ok_or_else(|| GrantError::Refused { domid, why: "there is no such domain".to_owned() })
     }
+
+    fn export_dmabuf(&self, domid: DomId, device: &File, refs: &[GrantRef]) -> Result<Export, GrantError> {
+        let (dmabuf, pins) = self.memory(domid)?.dmabuf(device, refs)?;
+        let mut state = self.state.borrow_mut();
+        let id = state.next_id();
+        let given = dmabuf.try_clone().map_err(|error| no_room(refs.len(), &error))?;
+        state.count(Counted { id, dmabuf, pins }).map_err(|error| no_room(refs.len(), &error))?;
+        let memory = ExportMemory::Dmabuf(given);
+        Ok(Export { id, memory, provider: Provider::Simulator, reason: String::new() })
+    }
 }
 
 impl Grants for SimGrants {
@@ -248,6 +300,10 @@ impl Grants for SimGrants {
     fn export(&mut self, domid: DomId, refs: &[GrantRef]) -> Result<Export, GrantError> {
         if let Some(why) = self.state.borrow().refusal.clone() {
             return Err(GrantError::Driver(why));
+        }
+        let udmabuf = self.state.borrow().udmabuf.clone();
+        if let Some(device) = udmabuf {
+            return self.export_dmabuf(domid, &device, refs);
         }
         let (region, pins) = self.memory(domid)?.map(refs, Access::ReadWrite, Access::Read)?;
         let id = self.state.borrow_mut().next_id();

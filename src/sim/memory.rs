@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::stat::fstat;
 
+use super::udmabuf;
 use crate::xen::grants::{Access, GrantError};
 use crate::xen::pages::SharedPages;
 use crate::xen::sys::mapping::{Region, Run};
@@ -172,6 +174,22 @@ impl GuestMemory {
         access: Access,
         show: Access,
     ) -> Result<(Region, Pins), GrantError> {
+        let (runs, pins) = self.pin_all(refs, access)?;
+        let region = Region::assemble(&self.file, &runs, show)
+            .map_err(|error| GrantError::NoRoom { pages: refs.len(), why: error.to_string() })?;
+        Ok((region, pins))
+    }
+
+    /// The same as a dma-buf.
+    pub(super) fn dmabuf(self: &Rc<Self>, device: &File, refs: &[GrantRef]) -> Result<(OwnedFd, Pins), GrantError> {
+        let (runs, pins) = self.pin_all(refs, Access::ReadWrite)?;
+        let dmabuf = udmabuf::make(device, &self.file, &runs)
+            .map_err(|error| GrantError::NoRoom { pages: refs.len(), why: error.to_string() })?;
+        Ok((dmabuf, pins))
+    }
+
+    /// Claims granted pages in order, and says where they are.
+    fn pin_all(self: &Rc<Self>, refs: &[GrantRef], access: Access) -> Result<(Vec<Run>, Pins), GrantError> {
         let mut pins = Pins { memory: Rc::clone(self), refs: Vec::with_capacity(refs.len()), access };
         let mut runs: Vec<Run> = Vec::new();
         for gref in refs {
@@ -185,9 +203,7 @@ impl GuestMemory {
                 _ => runs.push(Run { offset, len: PAGE_SIZE }),
             }
         }
-        let region = Region::assemble(&self.file, &runs, show)
-            .map_err(|error| GrantError::NoRoom { pages: refs.len(), why: error.to_string() })?;
-        Ok((region, pins))
+        Ok((runs, pins))
     }
 
     /// Grants that are mapped now.

@@ -19,6 +19,7 @@ mod memory;
 mod os;
 pub mod pattern;
 mod toolstack;
+mod udmabuf;
 mod xenstored;
 
 pub use grants::ReleasePolicy;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Messages with descriptors over sequenced-packet sockets.
 
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -47,6 +48,20 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<OwnedF
     bytes.truncate(len);
     Ok((bytes, fds))
 }
+
+/// Makes a dma-buf of a list as [`super::udmabuf`] writes it: a head and three words for each item that it counts.
+pub(super) fn udmabuf_create_list(device: &File, list: &[u64]) -> io::Result<OwnedFd> {
+    let items = list.first().map(|head| head >> 32).and_then(|count| usize::try_from(count).ok());
+    if items.and_then(|items| items.checked_mul(3)?.checked_add(1)) != Some(list.len()) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the kernel reads the head and as many items as it counts, all of which are there.
+    let raw = unsafe { create_list(device.as_raw_fd(), list.as_ptr()) }?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+nix::ioctl_write_ptr!(create_list, b'u', 0x43, u64);
 
 /// Takes over the descriptor of an `accept4` that has just succeeded.
 pub(super) fn adopt(raw: i32) -> OwnedFd {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::backend::OutputInfo;
+use crate::backend::{OutputInfo, Scanout};
 use crate::control::{
     ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PresentedBy, Status,
     WindowStatus,
@@ -136,6 +136,11 @@ impl State {
         let shown = link.shown(index);
         let imported = shown.and_then(|shown| shown.imported.ok());
         let place = self.window_status(window, outputs);
+        let (plane, plane_refused) = match self.scanout(window) {
+            Some(Scanout::Plane(plane)) => (Some(plane), None),
+            Some(Scanout::Composite(why)) => (None, Some(why)),
+            None => (None, None),
+        };
         let size = connector.shown.map_or((connector.width, connector.height), |shown| (shown.width, shown.height));
         ConnectorStatus {
             index,
@@ -152,14 +157,23 @@ impl State {
                 Err(why) => why.clone(),
             }),
             provider: shown.map(|shown| shown.origin.provider.to_owned()),
-            presented_by: match (imported, &place) {
-                (Some(_), Some(_)) => PresentedBy::Composite,
+            presented_by: match (imported, &place, &plane) {
+                (Some(_), Some(_), Some(_)) => PresentedBy::Plane,
+                (Some(_), Some(_), None) => PresentedBy::Composite,
                 _ => PresentedBy::Hidden,
             },
+            plane,
+            plane_refused,
             bytes_copied: link.bytes_copied(index, &*self.presentation),
             not_shown: self.not_shown(window),
             window: place,
         }
+    }
+
+    /// How the window's picture gets onto its display, as of the last frame.
+    fn scanout(&self, window: WindowId) -> Option<Scanout> {
+        let (output, _) = self.scene.placement(window)?;
+        self.presentation.scanout(output, self.scene.picture_of(window)?)
     }
 
     /// Why a kiosk does not show a window.

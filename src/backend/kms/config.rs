@@ -110,6 +110,8 @@ pub struct KmsConfig {
     pub panels: Vec<(PanelPattern, OutputSetting)>,
     /// Who draws.
     pub renderer: RendererChoice,
+    /// No guest's buffer is put on a plane.
+    pub compose_only: bool,
 }
 
 impl KmsConfig {

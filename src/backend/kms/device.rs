@@ -13,14 +13,14 @@ use smithay::reexports::drm::control::crtc;
 use smithay::utils::DeviceFd;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::config::{KmsConfig, KmsError, RendererChoice};
+use super::config::{KmsConfig, KmsError};
 use super::connectors::{self, Connected};
 use super::dumb;
 use super::output::{Output, Plan};
 use super::pipeline::{self, Drawn, Pipeline};
 use super::session::{Inbox, Notice, Session};
-use crate::backend::{Commit, Event, OutputId};
-use crate::scene::element::{Frame, Pixmap};
+use crate::backend::{Commit, Event, OutputId, Scanout};
+use crate::scene::element::{ElementId, Frame, Pixmap};
 use crate::time::Time;
 
 /// One display device.
@@ -40,7 +40,7 @@ impl Device {
     /// Opens a device and switches everything on it off; its outputs come with the first [`Device::rescan`].
     pub(super) fn open(
         path: &Path,
-        renderer: RendererChoice,
+        config: &KmsConfig,
         session: &mut Session,
         handle: &LoopHandle<'static, Inbox>,
     ) -> Result<Self, KmsError> {
@@ -52,7 +52,7 @@ impl Device {
         }
         let (drm, notifier) =
             DrmDevice::new(fd, true).map_err(|error| refused(format!("{error}; is it a display device?")))?;
-        let pipeline = pipeline::open(drm.device_fd(), renderer).map_err(refused)?;
+        let pipeline = pipeline::open(drm.device_fd(), config.renderer, config.compose_only).map_err(refused)?;
         let token = listen(&drm, notifier, handle).map_err(refused)?;
         let device = Self {
             id: drm.device_id(),
@@ -220,10 +220,16 @@ impl Device {
     }
 
     /// The kernel says that a frame is on the display.
-    pub(super) fn flipped(&mut self, crtc: crtc::Handle, metadata: Option<&DrmEventMetadata>, now: Time) {
+    pub(super) fn flipped(
+        &mut self,
+        crtc: crtc::Handle,
+        metadata: Option<&DrmEventMetadata>,
+        now: Time,
+        events: &mut Vec<Event>,
+    ) {
         let Some(output) = self.outputs.iter_mut().find(|output| output.crtc == crtc) else { return };
-        if output.flight.landed(metadata, output.frame_time(), now) {
-            self.pipeline.shown(crtc);
+        if output.flight.landed(metadata, output.frame_time(), now) && self.pipeline.shown(crtc) {
+            events.push(Event::Redraw(output.id));
         }
     }
 
@@ -260,6 +266,12 @@ impl Device {
             self.pipeline.shown(output.crtc);
             self.pipeline.reset(output.crtc);
         }
+    }
+
+    /// How an element is shown; `None` when the output is not this device's, or the element not on it.
+    pub(super) fn scanout(&self, id: OutputId, element: ElementId) -> Option<Scanout> {
+        let output = self.outputs.iter().find(|output| output.id == id)?;
+        self.pipeline.scanout(output.crtc, element)
     }
 
     /// What an output shows; `None` when the output is not this device's.

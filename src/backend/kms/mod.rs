@@ -8,16 +8,20 @@ mod config;
 mod connectors;
 mod counter;
 mod device;
+mod displays;
 mod dumb;
 mod flight;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
 #[allow(unsafe_code, reason = "one system call")]
 mod grab;
+mod guest_buffers;
 mod input;
 mod mode;
 mod output;
 mod pipeline;
+mod refusal;
+mod scanout;
 mod session;
 
 use std::collections::BTreeMap;
@@ -38,9 +42,9 @@ use self::device::{Device, OutputIds};
 use self::input::Inputs;
 use self::session::{Inbox, Notice, Session};
 use super::input::Lamps;
-use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation};
+use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation, Scanout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
+use crate::scene::element::{BufferId, ElementId, Frame, Pixmap, Rect};
 use crate::time::Time;
 
 /// The displays of this machine.
@@ -54,6 +58,8 @@ pub struct Kms {
     /// The guests' buffers, for devices that are plugged in later.
     buffers: BTreeMap<BufferId, (Rc<BufferMemory>, PixelLayout)>,
     last_buffer: u64,
+    /// Evicted buffers that planes still show, and when they are taken away.
+    leaving: Vec<(BufferId, Time)>,
     output_ids: OutputIds,
     events: Vec<Event>,
     paused: bool,
@@ -93,6 +99,7 @@ impl Kms {
             inbox,
             buffers: BTreeMap::new(),
             last_buffer: 0,
+            leaving: Vec::new(),
             output_ids: OutputIds::default(),
             events: Vec::new(),
             paused: false,
@@ -126,7 +133,7 @@ impl Kms {
 
     fn open_device(&mut self, path: &Path) -> Result<(), KmsError> {
         let handle = self.event_loop.handle();
-        let mut device = Device::open(path, self.config.renderer, &mut self.session, &handle)?;
+        let mut device = Device::open(path, &self.config, &mut self.session, &handle)?;
         for (id, (memory, layout)) in &self.buffers {
             if let Err(refused) = device.pipeline.import(*id, Rc::clone(memory), *layout) {
                 tracing::warn!(device = %path.display(), ?id, %refused, "a guest's buffer is not shown there");
@@ -147,7 +154,7 @@ impl Kms {
         match notice {
             Notice::Flip { device, crtc, metadata } => {
                 if let Some(device) = self.devices.iter_mut().find(|opened| opened.id == device) {
-                    device.flipped(crtc, metadata.as_ref(), now);
+                    device.flipped(crtc, metadata.as_ref(), now, &mut self.events);
                 }
             }
             Notice::DeviceFailed { device, error } => {
@@ -216,6 +223,9 @@ impl Kms {
         if paused {
             self.devices.iter_mut().for_each(Device::pause);
             self.events.push(Event::Paused);
+            // No frame of ours will replace them.
+            self.leaving.iter_mut().for_each(|(_, due)| *due = now);
+            self.let_go(now);
             return;
         }
         for device in &mut self.devices {
@@ -228,6 +238,27 @@ impl Kms {
         self.events.push(Event::Resumed);
     }
 }
+
+impl Kms {
+    /// Reports the evicted buffers that no plane shows any more. One that no frame has replaced in time is taken
+    /// away.
+    fn let_go(&mut self, now: Time) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        let held = |devices: &[Device], id| devices.iter().any(|device| device.pipeline.holds(id));
+        if self.leaving.iter().any(|(id, due)| *due <= now && held(&self.devices, *id)) {
+            tracing::debug!("a guest's buffer is taken off the planes");
+            self.devices.iter_mut().for_each(|device| device.pipeline.take_away());
+        }
+        let Self { leaving, devices, events, .. } = self;
+        let released = leaving.extract_if(.., |(id, _)| !held(devices, *id));
+        events.extend(released.map(|(id, _)| Event::BufferReleased(id)));
+    }
+}
+
+/// How long planes may show an evicted buffer. A frame without it comes sooner, unless an output is off.
+const LEAVE_TIME: Duration = Duration::from_millis(100);
 
 fn monotonic() -> Time {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Time::ZERO, Time::from)
@@ -267,13 +298,16 @@ impl Presentation for Kms {
         }
     }
 
-    /// At once: frames are composed, so what is on the display is a picture of the buffer and not the buffer.
+    /// At once, unless a plane shows it: then with the flip that replaces it.
     fn evict(&mut self, buffer: BufferId) {
         if self.buffers.remove(&buffer).is_none() {
             return;
         }
         self.devices.iter_mut().for_each(|device| device.pipeline.evict(buffer));
-        self.events.push(Event::BufferReleased(buffer));
+        let now = monotonic();
+        let due = if self.paused { now } else { now.saturating_add(LEAVE_TIME) };
+        self.leaving.push((buffer, due));
+        self.let_go(now);
     }
 
     fn allocate(&mut self, bytes: usize) -> Result<OwnedFd, ImportRefused> {
@@ -310,6 +344,10 @@ impl Presentation for Kms {
         self.devices.iter().map(|device| device.pipeline.bytes_copied(buffer)).sum()
     }
 
+    fn scanout(&self, output: OutputId, element: ElementId) -> Option<Scanout> {
+        self.devices.iter().find_map(|device| device.scanout(output, element))
+    }
+
     fn still(&self, buffer: BufferId, part: Rect) -> Result<Pixmap, String> {
         let device = self.devices.first().ok_or("no display device is there")?;
         device.pipeline.still(buffer, part)
@@ -333,6 +371,8 @@ impl Presentation for Kms {
         for notice in std::mem::take(&mut self.inbox) {
             self.handle(notice, now);
         }
+        // Before the reports: a buffer that a flip has replaced is released with that flip.
+        self.let_go(now);
         for device in &mut self.devices {
             device.report(now, &mut self.events);
         }
@@ -347,7 +387,8 @@ impl Presentation for Kms {
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.devices.iter().filter_map(Device::deadline).min()
+        let flips = self.devices.iter().filter_map(Device::deadline);
+        flips.chain(self.leaving.iter().map(|(_, due)| *due)).min()
     }
 }
 

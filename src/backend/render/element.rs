@@ -9,12 +9,14 @@ use smithay::backend::renderer::{Color32F, Frame as _, Renderer};
 use smithay::utils::{Buffer as BufferCoords, Physical, Rectangle, Scale, Transform};
 
 use crate::buffer::memory::BufferMemory;
+use crate::scene::element::ElementId;
 
 /// An element ready to be drawn by a renderer whose textures are `T`.
 ///
 /// It keeps what it shows alive: drop the elements once the frame is drawn.
 #[derive(Debug)]
 pub struct PaintElement<T> {
+    pub(super) name: ElementId,
     pub(super) id: Id,
     pub(super) commit: CommitCounter,
     pub(super) target: Rectangle<i32, Physical>,
@@ -35,6 +37,13 @@ pub(super) enum Paint<T> {
         /// The pages that the texture reads; declared last, since the texture has to go first.
         _memory: Option<Rc<BufferMemory>>,
     },
+}
+
+impl<T> PaintElement<T> {
+    /// The element's name in the frame.
+    pub const fn name(&self) -> ElementId {
+        self.name
+    }
 }
 
 impl<T> Element for PaintElement<T> {

@@ -83,9 +83,14 @@ impl<T: Clone + 'static> Gallery<T> {
         }
         exhibit.round = self.round;
         let (paint, target) = exhibit.paint(painter, element)?;
-        let transform = transform(element.rotation);
-        let target = physical(target);
-        Some(PaintElement { id: exhibit.id.clone(), commit: exhibit.commit, target, transform, paint })
+        Some(PaintElement {
+            name: element.id,
+            id: exhibit.id.clone(),
+            commit: exhibit.commit,
+            target: physical(target),
+            transform: transform(element.rotation),
+            paint,
+        })
     }
 }
 

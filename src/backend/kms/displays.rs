@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The displays of one device: a frame's guests go onto planes where the hardware takes them, and the rest is
+//! drawn.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::rc::Rc;
+
+use smithay::backend::allocator::Fourcc;
+use smithay::backend::allocator::dmabuf::{AsDmabuf, Dmabuf};
+use smithay::backend::allocator::format::FormatSet;
+use smithay::backend::drm::compositor::{DrmCompositor, FrameError, FrameFlags, PrimaryPlaneElement};
+use smithay::backend::drm::{DrmDeviceFd, DrmSurface};
+use smithay::backend::renderer::{Bind, ExportMem};
+use smithay::output::OutputModeSource;
+use smithay::reexports::drm::control::crtc;
+use smithay::utils::{Scale, Transform};
+
+use super::guest_buffers::GuestBuffers;
+use super::pipeline::{Buffers, Drawn, Pipeline};
+use super::refusal::Refusal;
+use super::scanout::Report;
+use crate::backend::render::{Gallery, PaintElement, PaintRenderer, Painter, color32, read_back};
+use crate::backend::{ImportPath, ImportRefused, PixelLayout, Scanout};
+use crate::buffer::memory::BufferMemory;
+use crate::scene::element::{BufferId, Content, ElementId, Frame, Pixmap, Rect};
+
+/// What the scanout buffers may look like, best first. No alpha: nothing lies below the primary plane.
+const SCANOUT_FORMATS: [Fourcc; 5] =
+    [Fourcc::Xrgb8888, Fourcc::Argb8888, Fourcc::Xbgr8888, Fourcc::Abgr8888, Fourcc::Rgb565];
+
+/// Frames that are composed after one that the driver took in a test and then not in earnest.
+const PATIENCE: u32 = 60;
+
+/// Any format that the primary plane lists, not only the swapchain's.
+const ON_PLANES: FrameFlags = FrameFlags::ALLOW_PRIMARY_PLANE_SCANOUT_ANY
+    .union(FrameFlags::ALLOW_PRIMARY_PLANE_SCANOUT)
+    .union(FrameFlags::ALLOW_OVERLAY_PLANE_SCANOUT);
+
+/// The displays of one device with their renderer.
+pub(super) struct Displays<R: PaintRenderer, B: Buffers> {
+    painter: Painter<R>,
+    buffers: B,
+    formats: FormatSet,
+    compose_only: bool,
+    displays: HashMap<crtc::Handle, Display<R::TextureId, B>>,
+    // After the displays, which show them.
+    guests: GuestBuffers,
+}
+
+struct Display<T, B: Buffers> {
+    compositor: DrmCompositor<B::Allocator, B::Exporter, (), DrmDeviceFd>,
+    gallery: Gallery<T>,
+    last: Last,
+    /// Formats of its planes.
+    formats: FormatSet,
+    /// Frames to compose before planes are tried.
+    composed_for: u32,
+    why_composed: Refusal,
+    /// Buffers on planes: of the frame that is shown, and of the one on its way.
+    shown: Vec<BufferId>,
+    flying: Option<Vec<BufferId>>,
+    report: Report,
+}
+
+/// What was handed over last.
+#[derive(Default)]
+enum Last {
+    #[default]
+    Nothing,
+    /// A scanout buffer with all of the picture.
+    Drawn(Dmabuf),
+    /// Planes show parts of it.
+    OnPlanes(Frame),
+}
+
+impl<T, B: Buffers> Display<T, B> {
+    fn uses(&self, id: BufferId) -> bool {
+        self.shown.contains(&id) || self.flying.as_ref().is_some_and(|flying| flying.contains(&id))
+    }
+
+    /// Composes so many frames before planes are tried again.
+    fn compose(&mut self, frames: u32, why: Refusal) {
+        if self.composed_for <= frames {
+            self.composed_for = frames;
+            self.why_composed = why;
+        }
+    }
+}
+
+impl<R: PaintRenderer, B: Buffers> fmt::Debug for Displays<R, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Displays").field("painter", &self.painter).finish_non_exhaustive()
+    }
+}
+
+impl<R: PaintRenderer, B: Buffers> Displays<R, B> {
+    pub(super) fn new(renderer: R, buffers: B, formats: FormatSet, compose_only: bool) -> Result<Self, String> {
+        let (painter, guests) = (Painter::new(renderer)?, GuestBuffers::new()?);
+        Ok(Self { painter, buffers, formats, compose_only, displays: HashMap::new(), guests })
+    }
+
+    /// Removes what no plane shows any more.
+    fn sweep(&mut self) {
+        let displays = &self.displays;
+        self.guests.sweep(|id| displays.values().any(|display| display.uses(id)));
+    }
+
+    /// Whether the display's next frame may use planes, and else why not.
+    fn planes_allowed(&self, display: &Display<R::TextureId, B>) -> Result<(), Refusal> {
+        if self.compose_only {
+            Err(Refusal::Forbidden)
+        } else if display.compositor.surface().is_legacy() {
+            Err(Refusal::Legacy)
+        } else if display.composed_for > 0 {
+            Err(display.why_composed.clone())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<R, B> Displays<R, B>
+where
+    R: PaintRenderer + Bind<Dmabuf> + ExportMem,
+    B: Buffers,
+{
+    /// Offers the frame's guest buffers to the planes. Returns, element by element, what speaks against it.
+    fn offer(&mut self, crtc: crtc::Handle, frame: &Frame) -> Vec<(ElementId, Refusal)> {
+        let Some(display) = self.displays.get(&crtc) else { return Vec::new() };
+        let allowed = self.planes_allowed(display);
+        let mut refused = Vec::new();
+        for element in &frame.elements {
+            let Content::Buffer { buffer, .. } = element.content else { continue };
+            let Some((memory, layout)) = self.painter.source(buffer) else { continue };
+            let storage = allowed
+                .clone()
+                .and_then(|()| self.guests.storage(&self.buffers, buffer, memory, &layout, &display.formats));
+            let storage = storage.map_err(|why| refused.push((element.id, why))).ok();
+            self.painter.set_storage(buffer, storage);
+        }
+        refused
+    }
+
+    fn try_draw(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Drawn, String> {
+        let refused = self.offer(crtc, frame);
+        let display = self.displays.get_mut(&crtc).ok_or("no such display")?;
+        let flags = if display.composed_for == 0 { ON_PLANES } else { FrameFlags::empty() };
+        let elements = display.gallery.elements(&mut self.painter, frame);
+        let result = display
+            .compositor
+            .render_frame(self.painter.renderer(), &elements, color32(frame.background), flags)
+            .map_err(|error| error.to_string())?;
+        if result.is_empty {
+            return Ok(Drawn::NoDamage);
+        }
+        let names = |element: &PaintElement<R::TextureId>| element.name();
+        let mut on_planes: Vec<ElementId> = result.overlay_elements.iter().copied().map(names).collect();
+        let last = match &result.primary_element {
+            PrimaryPlaneElement::Swapchain(primary) => {
+                if result.needs_sync() {
+                    // Only where neither the driver nor the GPU knows fences: a few milliseconds at most.
+                    primary.sync.wait().map_err(|error| error.to_string())?;
+                }
+                primary.buffer().export().ok()
+            }
+            PrimaryPlaneElement::Element(element) => {
+                on_planes.push(names(element));
+                None
+            }
+        };
+        // It keeps the buffer from being counted as submitted.
+        drop(result);
+        drop(elements);
+        display.compositor.queue_frame(()).map_err(|error| error.to_string())?;
+        let overlays = display.compositor.surface().planes().overlay.len();
+        let layout = |buffer| self.painter.source(buffer).map(|(_, layout)| (layout.width, layout.height));
+        display.report = Report::new(frame, &on_planes, &refused, overlays, layout);
+        display.flying = Some(display.report.buffers().collect());
+        display.composed_for = display.composed_for.saturating_sub(1);
+        display.last = match last {
+            Some(buffer) if on_planes.is_empty() => Last::Drawn(buffer),
+            _ => Last::OnPlanes(frame.clone()),
+        };
+        Ok(Drawn::Submitted)
+    }
+
+    /// Composes a frame that planes show, for a screenshot, and hands it to nobody.
+    fn compose(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Pixmap, String> {
+        let display = self.displays.get_mut(&crtc).ok_or("no such display")?;
+        // All of it is to be drawn, whatever the buffer holds.
+        display.compositor.reset_buffer_ages();
+        let elements = display.gallery.elements(&mut self.painter, frame);
+        let renderer = self.painter.renderer();
+        let result = display
+            .compositor
+            .render_frame(renderer, &elements, color32(frame.background), FrameFlags::empty())
+            .map_err(|error| error.to_string())?;
+        let picture = match &result.primary_element {
+            PrimaryPlaneElement::Swapchain(primary) => {
+                primary.sync.wait().map_err(|error| error.to_string())?;
+                let exported = primary.buffer().export().map_err(|error| error.to_string());
+                exported.and_then(|mut buffer| read(renderer, &mut buffer))
+            }
+            PrimaryPlaneElement::Element(_) => Err("the picture was not composed".to_owned()),
+        };
+        drop(result);
+        // What was drawn is in no frame: the next one must not build on it.
+        display.compositor.reset_buffer_ages();
+        picture
+    }
+}
+
+impl<R, B> Pipeline for Displays<R, B>
+where
+    R: PaintRenderer + Bind<Dmabuf> + ExportMem,
+    B: Buffers,
+{
+    fn renderer(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn add(&mut self, surface: DrmSurface) -> Result<(), String> {
+        let crtc = surface.crtc();
+        let (width, height) = surface.pending_mode().size();
+        let mode = OutputModeSource::Static {
+            size: (i32::from(width), i32::from(height)).into(),
+            scale: Scale::from(1.0),
+            transform: Transform::Normal,
+        };
+        // Smithay tells of the last format only, so none that is hopeless may be among them.
+        let scanout = scanout_formats(&surface);
+        if scanout.is_empty() {
+            return Err("its driver scans out none of the usual formats (XRGB8888 or alike, RGB565)".to_owned());
+        }
+        let formats = plane_formats(&surface);
+        let compositor = DrmCompositor::new(
+            mode,
+            surface,
+            None,
+            self.buffers.allocator(),
+            self.buffers.exporter(),
+            scanout,
+            self.formats.iter().copied(),
+            // No picture of ours is on the cursor plane.
+            (0, 0).into(),
+            None,
+        )
+        .map_err(|error| refusal(&error))?;
+        let display = Display {
+            compositor,
+            gallery: Gallery::default(),
+            last: Last::Nothing,
+            formats,
+            composed_for: 1,
+            why_composed: Refusal::JustSet,
+            shown: Vec::new(),
+            flying: None,
+            report: Report::default(),
+        };
+        self.displays.insert(crtc, display);
+        Ok(())
+    }
+
+    fn remove(&mut self, crtc: crtc::Handle) {
+        self.displays.remove(&crtc);
+        self.sweep();
+    }
+
+    fn import(
+        &mut self,
+        id: BufferId,
+        memory: Rc<BufferMemory>,
+        layout: PixelLayout,
+    ) -> Result<(ImportPath, String), ImportRefused> {
+        self.painter.import(id, memory, layout)
+    }
+
+    fn evict(&mut self, id: BufferId) {
+        self.painter.evict(id);
+        self.guests.evict(id);
+        self.sweep();
+    }
+
+    fn holds(&self, id: BufferId) -> bool {
+        self.guests.holds(id)
+    }
+
+    fn take_away(&mut self) {
+        let guests = &self.guests;
+        let crtcs: Vec<_> = self
+            .displays
+            .iter()
+            .filter(|(_, display)| guests.evicted().any(|id| display.uses(id)))
+            .map(|(crtc, _)| *crtc)
+            .collect();
+        self.guests.sweep(|_| false);
+        for crtc in crtcs {
+            self.reset(crtc);
+        }
+    }
+
+    fn bytes_copied(&self, id: BufferId) -> u64 {
+        self.painter.bytes_copied(id)
+    }
+
+    fn still(&self, id: BufferId, part: Rect) -> Result<Pixmap, String> {
+        self.painter.still(id, part)
+    }
+
+    fn draw(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Drawn, String> {
+        let drawn = self.try_draw(crtc, frame);
+        let Some(display) = self.displays.get_mut(&crtc) else { return drawn };
+        match drawn {
+            Err(error) if display.composed_for == 0 && !self.compose_only => {
+                // Within the same frame: the guests whose flips are in it must not wait.
+                tracing::debug!(error, "a frame on planes failed, it is composed");
+                display.compose(PATIENCE, Refusal::Failed);
+                display.compositor.reset_buffer_ages();
+                self.try_draw(crtc, frame)
+            }
+            drawn => drawn,
+        }
+    }
+
+    fn shown(&mut self, crtc: crtc::Handle) -> bool {
+        let Some(display) = self.displays.get_mut(&crtc) else { return false };
+        if let Err(error) = display.compositor.frame_submitted() {
+            tracing::warn!(%error, "a shown frame could not be put away");
+        }
+        let Some(flying) = display.flying.take() else { return false };
+        display.shown = flying;
+        let more = display.composed_for == 0 && display.report.waits();
+        self.sweep();
+        more
+    }
+
+    fn reset(&mut self, crtc: crtc::Handle) {
+        let Some(display) = self.displays.get_mut(&crtc) else { return };
+        if let Err(error) = display.compositor.reset_state() {
+            // The device is going away, or the session; what failed before was logged.
+            tracing::debug!(%error, "a display's state could not be read");
+        }
+        // Else the frame that failed would count as drawn, and an equal one as no change.
+        display.compositor.reset_buffer_ages();
+        display.compose(1, Refusal::JustSet);
+    }
+
+    fn scanout(&self, crtc: crtc::Handle, element: ElementId) -> Option<Scanout> {
+        let display = self.displays.get(&crtc)?;
+        display.report.tell(element, display.compositor.surface(), &self.guests)
+    }
+
+    fn screenshot(&mut self, crtc: crtc::Handle) -> Result<Pixmap, String> {
+        let display = self.displays.get(&crtc).ok_or("no such display")?;
+        match &display.last {
+            Last::Nothing => Err("nothing was shown yet".to_owned()),
+            Last::Drawn(buffer) => read(self.painter.renderer(), &mut buffer.clone()),
+            Last::OnPlanes(frame) => {
+                let frame = frame.clone();
+                self.compose(crtc, &frame)
+            }
+        }
+    }
+}
+
+fn read<R: Bind<Dmabuf> + ExportMem>(renderer: &mut R, buffer: &mut Dmabuf) -> Result<Pixmap, String> {
+    let target = renderer.bind(buffer).map_err(|error| format!("the picture can't be read back: {error}"))?;
+    read_back(renderer, &target)
+}
+
+fn scanout_formats(surface: &DrmSurface) -> Vec<Fourcc> {
+    let plane = &surface.plane_info().formats;
+    SCANOUT_FORMATS.into_iter().filter(|format| plane.iter().any(|listed| listed.code == *format)).collect()
+}
+
+/// What the primary plane and the overlays list, from IN_FORMATS where the driver has it.
+fn plane_formats(surface: &DrmSurface) -> FormatSet {
+    let overlays = surface.planes().overlay.iter().flat_map(|plane| plane.formats.iter());
+    surface.plane_info().formats.iter().chain(overlays).copied().collect()
+}
+
+fn refusal<A, E, F>(error: &FrameError<A, E, F>) -> String
+where
+    A: Error + Send + Sync + 'static,
+    E: Error + Send + Sync + 'static,
+    F: Error + Send + Sync + 'static,
+{
+    if matches!(error, FrameError::AsDmabufError(_)) {
+        return format!("{error}: its driver can't share its buffers, which drawing needs; a newer kernel's may");
+    }
+    error.to_string()
+}
