@@ -8,7 +8,7 @@ systemd-tmpfiles --create $KIOSK/grantway.tmpfiles.conf
 udevadm control --exit
 wait_for 30 "udevd to end" eval '! pidof systemd-udevd'
 /usr/lib/systemd/systemd-udevd --daemon --resolve-names=early
-udevadm trigger --action=change
+udevadm trigger --action=add
 udevadm settle --timeout=60
 expect "who may use Xen's devices" "660 grantway 660 grantway 660 grantway 660 grantway" \
     "$(stat -c '%a %G' /dev/xen/{evtchn,gntdev,xenbus,zcopy} | tr '\n' ' ' | sed 's/ $//')"

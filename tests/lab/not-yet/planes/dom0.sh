@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-for module in drm_shmem_helper drm_kms_helper; do modprobe "$module"; done
+for module in configfs drm_shmem_helper drm_kms_helper; do modprobe "$module"; done
 [ -e /payload/vkms.ko ] || fail "vkms was not built: LAB_VKMS=1"
 insmod /payload/vkms.ko enable_overlay=1 || fail "vkms can't be loaded"
 card=
