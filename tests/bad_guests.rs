@@ -62,7 +62,8 @@ impl Compositor {
             wait(&[], Duration::from_millis(20)).unwrap();
         }
         // And to commands before it is ready: only one that is answered tells that all its descriptors are there.
-        let mut client = Client::connect(&compositor.directory.path().join("control"), Duration::from_secs(30)).unwrap();
+        let mut client =
+            Client::connect(&compositor.directory.path().join("control"), Duration::from_secs(30)).unwrap();
         client.request(&Request::Status {}).unwrap();
         compositor
     }
