@@ -13,7 +13,7 @@ use super::os;
 use crate::xen::sys::mapping::Run;
 
 /// How often the users are counted.
-pub(super) const LOOK: Duration = Duration::from_millis(2);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// The device, where it is wanted and there.
 pub(super) fn device() -> Option<File> {

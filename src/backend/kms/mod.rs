@@ -257,8 +257,10 @@ impl Kms {
     }
 }
 
-/// How long planes may show an evicted buffer. A frame without it comes sooner, unless an output is off.
-const LEAVE_TIME: Duration = Duration::from_millis(100);
+/// How long planes may show an evicted buffer. A frame without it comes sooner, unless an output is off or its driver
+/// has lost a flip; a slow machine gets the time that it needs, since taking a buffer away by force waits for the
+/// hardware.
+const LEAVE_TIME: Duration = Duration::from_millis(500);
 
 fn monotonic() -> Time {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Time::ZERO, Time::from)
