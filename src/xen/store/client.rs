@@ -28,7 +28,11 @@ const READ_BUDGET: usize = 64 * 1024;
 pub struct Store {
     stream: Box<dyn Stream>,
     decoder: Decoder,
-    out: VecDeque<u8>,
+    /// Messages to be sent, each in a write of its own: the kernel's device takes one a write, and drops what is
+    /// behind it.
+    out: VecDeque<Vec<u8>>,
+    /// Bytes of the first of them that are sent.
+    sent: usize,
     next_request: u32,
     asked: BTreeMap<u32, Asked>,
     waiting: VecDeque<Job>,
@@ -56,6 +60,7 @@ impl Store {
             stream,
             decoder: Decoder::default(),
             out: VecDeque::new(),
+            sent: 0,
             next_request: 1,
             asked: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -151,11 +156,15 @@ impl Store {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while !self.out.is_empty() {
-            let (bytes, _) = self.out.as_slices();
-            match self.stream.write(bytes) {
+        while let Some(message) = self.out.front() {
+            let rest = message.get(self.sent..).unwrap_or_default();
+            match self.stream.write(rest) {
                 Ok(0) => return Err(io::Error::new(io::ErrorKind::WriteZero, "xenstored takes no more data")),
-                Ok(written) => drop(self.out.drain(..written)),
+                Ok(written) if written < rest.len() => self.sent = self.sent.saturating_add(written),
+                Ok(_) => {
+                    self.out.pop_front();
+                    self.sent = 0;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -226,7 +235,7 @@ impl Store {
         let mut bytes = Vec::with_capacity(wire::HEADER + payload.len());
         match (Message { op, request, transaction, payload }).encode(&mut bytes) {
             Ok(()) => {
-                self.out.extend(bytes);
+                self.out.push_back(bytes);
                 self.asked.insert(request, asked);
             }
             Err(error) => match asked {
