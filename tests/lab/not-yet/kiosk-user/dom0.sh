@@ -6,7 +6,7 @@ systemd-sysusers $KIOSK/grantway.sysusers.conf
 systemd-tmpfiles --create $KIOSK/grantway.tmpfiles.conf
 # The lab's own udevd looks no names up, so that it needs no users; on a machine it does.
 udevadm control --exit
-wait_for 30 "udevd to end" eval '! pidof systemd-udevd'
+wait_for 120 "udevd to end" eval '! pidof systemd-udevd'
 /usr/lib/systemd/systemd-udevd --daemon --resolve-names=early
 udevadm trigger --action=add
 udevadm settle --timeout=60
