@@ -23,6 +23,8 @@ rm -rf "$work"
 cp -al "$tree" "$work"
 rm "$work/.kernel"
 in_tree apt-get -q update >&2
+# Its kernel-doc, which warnings need, is written in Perl; that of later kernels is not.
+in_tree apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends perl >&2
 kernel=$(in_tree apt-cache search --names-only "^linux-headers-$series[^ ]*-amd64\$" \
     | awk '{ print $1 }' | grep -v -e '-cloud-' -e '-rt-' | sort -V | tail -n 1)
 kernel=${kernel#linux-headers-}
