@@ -55,6 +55,7 @@ for round in $(seq $rounds); do
     took=$(($(milliseconds) - started))
     [ "$took" -le "$longest" ] || longest=$took
     start_grantway --config "$RUN/be-alloc.toml"
+    [ $((round % 10)) -ne 0 ] || say "killed $round times"
 done
 figure rounds "$rounds"
 figure guests-lost-to-their-own-driver "$lost"
