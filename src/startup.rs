@@ -61,6 +61,7 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         keymap,
         control,
         hidden_interval: hidden_interval.min(HIDDEN_AT_MOST),
+        clock: event_loop::monotonic_now,
     });
     event_loop::run(&mut state)?;
     Ok(())
