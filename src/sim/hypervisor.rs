@@ -122,14 +122,14 @@ impl Hypervisor {
         })
     }
 
-    /// Dom0's xenstore through Linux's `/dev/xen/xenbus`, and whether its user has stopped the kernel's thread for ever.
+    /// Dom0's xenstore through Linux's `/dev/xen/xenbus`; `stuck` becomes true when its user has stopped the kernel's
+    /// thread for ever.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn xenbus_device(&mut self) -> io::Result<(Box<dyn Stream>, Rc<Cell<bool>>)> {
-        let stuck = Rc::new(Cell::new(false));
+    pub fn xenbus_device(&mut self, stuck: &Rc<Cell<bool>>) -> io::Result<Box<dyn Stream>> {
         let stream = UnixStream::from(self.xenstored.connect(DomId(0))?);
-        Ok((Box::new(XenbusDevice::new(stream, Rc::clone(&stuck))?), stuck))
+        Ok(Box::new(XenbusDevice::new(stream, Rc::clone(stuck))?))
     }
 
     /// Becomes readable when [`Hypervisor::dispatch`] has work.

@@ -75,11 +75,9 @@ impl Desk {
 
     /// A desk that has xenstore through the kernel's device; and whether it has stopped the kernel for ever.
     pub(crate) fn start_over_device() -> (Self, Rc<Cell<bool>>) {
-        let mut stopped = Rc::default();
+        let stopped = Rc::default();
         let desk = Self::start_with(|platform, hypervisor| {
-            let (device, stuck) = hypervisor.xenbus_device().unwrap();
-            platform.store = Store::over_device(device);
-            stopped = stuck;
+            platform.store = Store::over_device(hypervisor.xenbus_device(&stopped).unwrap());
         });
         (desk, stopped)
     }

@@ -17,7 +17,8 @@ impl Client {
     fn new(over: impl FnOnce(Box<dyn grantway::xen::store::Stream>) -> Store) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (_, mut hypervisor) = Hypervisor::listen(&directory.path().join("hypervisor")).unwrap();
-        let (device, stuck) = hypervisor.xenbus_device().unwrap();
+        let stuck = std::rc::Rc::default();
+        let device = hypervisor.xenbus_device(&stuck).unwrap();
         Self { store: over(device), stuck, hypervisor, _directory: directory }
     }
 
