@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # prepare.sh OUT: everything that a boot of the lab needs, in OUT. As root. The runner calls it.
 #   GRANTWAY, LAB_GUEST     the compositor and the guests' program, as built
-#   LAB_VKMS                not empty: build vkms, the display driver of the scenario "planes"
+#   LAB_VKMS                not empty: vkms, the display driver of the scenario "planes", too
 #   LAB_KERNEL              the kernel's series, 6.12; else the newest of backports
 #   OUT/tree                link to the Dom0 tree
 #   OUT/xen OUT/vmlinuz OUT/dom0.initrd
@@ -10,6 +10,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
+. "$here/in-tree.sh"
 out=$1
 mkdir -p "$out/payload"
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
@@ -20,15 +21,6 @@ if [ -n "${LAB_KERNEL:-}" ]; then tree=$("$here/kernel.sh" "$tree" "$LAB_KERNEL"
 ln -sfn "$tree" "$out/tree"
 kernel=$(cat "$tree/.kernel")
 
-# in_tree DIR COMMAND: a command in the tree with DIR as /mnt; the tree itself is not changed.
-in_tree() {
-    unshare --mount --propagation private bash -euc '
-        mount -t proc proc "$1/proc"
-        mount --bind "$2" "$1/mnt"
-        exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 sh -euc "$3"
-    ' - "$tree" "$1" "$2"
-}
-
 # The kernel helper is compiled for Dom0's kernel, in the tree, whose compiler and headers fit it.
 build_helper() {
     local sum
@@ -37,7 +29,7 @@ build_helper() {
     say "building the kernel helper for Linux $kernel"
     rm -rf "$out/helper" "$out/payload/xen-zcopy.ko" "$out/helper.sum"
     cp -r kernel-helper "$out/helper"
-    in_tree "$out/helper" "cd /mnt && make -s clean KDIR=/lib/modules/$kernel/build && \
+    in_tree "$tree" "$out/helper" sh -euc "cd /mnt && make -s clean KDIR=/lib/modules/$kernel/build && \
         make -s -j2 modules selftest STRICT=1 KDIR=/lib/modules/$kernel/build"
     cp "$out/helper/xen-zcopy.ko" "$out/payload/xen-zcopy.ko"
     cp "$out/helper/tests/selftest" "$out/payload/helper-selftest"
@@ -48,10 +40,8 @@ build_helper() {
 if [ -d kernel-helper ]; then build_helper; fi
 
 # A display with overlay planes. It is built once, on demand, since it takes the kernel's whole source.
-if [ -n "${LAB_VKMS:-}" ]; then "$here/vkms.sh" "$tree"; fi
 rm -f "$out/payload/vkms.ko"
-vkms=${GRANTWAY_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/grantway-lab}/vkms-$kernel/vkms.ko
-if [ -e "$vkms" ]; then cp "$vkms" "$out/payload/vkms.ko"; fi
+if [ -n "${LAB_VKMS:-}" ]; then cp "$("$here/vkms.sh" "$tree" | tail -n 1)" "$out/payload/vkms.ko"; fi
 
 # Scenarios that need the compositor fail by name when it was not built.
 rm -f "$out/payload/grantway"
