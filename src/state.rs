@@ -298,7 +298,7 @@ impl State {
         let due: Vec<OutputId> = self.pacing.due().collect();
         for output in due {
             let frame = self.scene.frame(output);
-            let commit = self.presentation.commit(output, &frame);
+            let commit = self.presentation.commit(output, frame);
             self.pacing.committed(output, commit, now);
         }
     }
