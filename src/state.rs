@@ -303,7 +303,7 @@ impl State {
         for output in due {
             let begun = (self.clock)();
             let frame = self.scene.frame(output);
-            let commit = self.presentation.commit(output, &frame);
+            let commit = self.presentation.commit(output, frame);
             let made = Made { took: (self.clock)().saturating_sub(begun), drawn: self.presentation.draws(output) };
             self.pacing.committed(output, commit, made, now);
         }

@@ -177,7 +177,7 @@ pub trait Presentation {
     fn evict(&mut self, buffer: BufferId);
 
     /// Shows the frame on the output. A buffer that is not known is left out.
-    fn commit(&mut self, output: OutputId, frame: &Frame) -> Commit;
+    fn commit(&mut self, output: OutputId, frame: Frame) -> Commit;
 
     /// Whether the output's last frame was drawn, all of it or a part; `false` where guests' buffers on planes are all
     /// there is.
@@ -188,8 +188,8 @@ pub trait Presentation {
     /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
     fn bytes_copied(&self, buffer: BufferId) -> u64;
 
-    /// How an element of the output's last frame gets onto the display; `None` for one that is not in it, and where
-    /// there are no planes.
+    /// How a guest's picture or the pointer of the output's last frame gets onto the display; `None` for one that is not
+    /// in it, and where there are no planes.
     fn scanout(&self, _output: OutputId, _element: ElementId) -> Option<Scanout> {
         None
     }

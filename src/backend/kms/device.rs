@@ -3,6 +3,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use calloop::{LoopHandle, RegistrationToken};
 use nix::errno::Errno;
@@ -16,6 +17,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 use super::config::{KmsConfig, KmsError};
 use super::connectors::{self, Connected};
 use super::dumb;
+use super::monotonic;
 use super::output::{Output, Plan};
 use super::pipeline::{self, Drawn, Pipeline};
 use super::session::{Inbox, Notice, Session};
@@ -195,18 +197,26 @@ impl Device {
             .map_err(|why| format!("{} ({}): {why}", self.path.display(), self.driver()))
     }
 
-    /// Shows a frame; `None` when the output is not this device's.
-    pub(super) fn commit(&mut self, id: OutputId, frame: &Frame, now: Time) -> Option<Commit> {
-        let output = self.outputs.iter_mut().find(|output| output.id == id)?;
+    pub(super) fn has(&self, id: OutputId) -> bool {
+        self.outputs.iter().any(|output| output.id == id)
+    }
+
+    /// Shows a frame.
+    pub(super) fn commit(&mut self, id: OutputId, frame: Frame) -> Commit {
+        let Some(output) = self.outputs.iter_mut().find(|output| output.id == id) else { return Commit::Skipped };
         if output.flight.is_busy() || !self.drm.is_active() {
-            return Some(Commit::Skipped);
+            return Commit::Skipped;
         }
-        match self.pipeline.draw(output.crtc, frame) {
+        let since = monotonic();
+        let drawn = self.pipeline.draw(output.crtc, frame);
+        let handed = monotonic();
+        tell_delay(&output.plan.name, handed.saturating_sub(since));
+        match drawn {
             Ok(Drawn::Submitted) => {
-                output.flight.submitted(now);
-                Some(Commit::Submitted)
+                output.flight.submitted(since, handed);
+                Commit::Submitted
             }
-            Ok(Drawn::NoDamage) => Some(Commit::NoDamage),
+            Ok(Drawn::NoDamage) => Commit::NoDamage,
             Err(error) => {
                 self.commit_errors += 1;
                 // Powers of two: an error at each frame must not fill the log.
@@ -214,7 +224,7 @@ impl Device {
                     tracing::warn!(output = output.plan.name, error, times = self.commit_errors, "a frame failed");
                 }
                 self.pipeline.reset(output.crtc);
-                Some(Commit::Skipped)
+                Commit::Skipped
             }
         }
     }
@@ -278,6 +288,17 @@ impl Device {
     pub(super) fn screenshot(&mut self, id: OutputId) -> Option<Result<Pixmap, String>> {
         let crtc = self.output(id)?.crtc;
         Some(self.pipeline.screenshot(crtc))
+    }
+}
+
+/// A frame that takes longer than this is told of: meanwhile no guest is answered. The kernel waits in a commit for the
+/// frame before the last one to be cleaned up, and while it sets a mode.
+const LONG: Duration = Duration::from_millis(500);
+
+fn tell_delay(output: &str, took: Duration) {
+    if took >= LONG {
+        let milliseconds = took.as_millis();
+        tracing::debug!(output, milliseconds, "a frame took long to draw and hand over");
     }
 }
 

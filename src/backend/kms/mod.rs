@@ -7,6 +7,7 @@
 mod config;
 mod connectors;
 mod counter;
+mod cursor;
 mod device;
 mod displays;
 mod dumb;
@@ -334,12 +335,9 @@ impl Presentation for Kms {
         refused
     }
 
-    fn commit(&mut self, output: OutputId, frame: &Frame) -> Commit {
-        if self.paused {
-            return Commit::Skipped;
-        }
-        let now = monotonic();
-        self.devices.iter_mut().find_map(|device| device.commit(output, frame, now)).unwrap_or(Commit::Skipped)
+    fn commit(&mut self, output: OutputId, frame: Frame) -> Commit {
+        let device = self.devices.iter_mut().find(|device| device.has(output));
+        device.filter(|_| !self.paused).map_or(Commit::Skipped, |device| device.commit(output, frame))
     }
 
     fn bytes_copied(&self, buffer: BufferId) -> u64 {
