@@ -61,6 +61,7 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         keymap,
         control,
         hidden_interval: hidden_interval.min(HIDDEN_AT_MOST),
+        clock: event_loop::monotonic_now,
     });
     event_loop::run(&mut state)?;
     Ok(())
@@ -188,6 +189,7 @@ fn policy(config: Config) -> PolicyFor {
             limits: limits(&own_limits),
             input: InputPolicy {
                 take_vkbd: guest.vkb.take_qemu,
+                relative_pointer: guest.vkb.pointer == config::PointerKind::Relative,
                 connectors: guest.vkb.connectors,
                 limits: input_limits(&own_limits),
             },

@@ -9,7 +9,7 @@ use bitflags::bitflags;
 
 use crate::backend::{Event, OutputId, OutputInfo, Presentation};
 use crate::control::{Request, Response, Server};
-use crate::frame::pacing::Pacing;
+use crate::frame::{Made, Pacing};
 use crate::guest::accounts::Accounts;
 use crate::guest::policy::PolicyFor;
 use crate::guest::registry::Registry;
@@ -76,6 +76,8 @@ pub struct Parts {
     pub control: Server,
     /// Time between the flip events of a window that nobody sees; at most 3 s, or guests give up.
     pub hidden_interval: Duration,
+    /// The clock of the times that turns are told, to measure what drawing takes.
+    pub clock: fn() -> Time,
 }
 
 /// All of the compositor.
@@ -89,7 +91,8 @@ pub struct State {
     renderer: &'static str,
     scene: Scene,
     kiosk: KioskPlan,
-    pacing: Pacing<FlipToken>,
+    pacing: Pacing<WindowId, FlipToken>,
+    clock: fn() -> Time,
     registry: Registry,
     desk: Desk,
     /// The user wants the session to end.
@@ -142,6 +145,7 @@ impl State {
             scene: parts.scene,
             kiosk: parts.kiosk,
             pacing: Pacing::new(parts.hidden_interval),
+            clock: parts.clock,
             registry,
             desk: Desk::new(parts.seat, parts.keymap),
             terminate: false,
@@ -227,7 +231,7 @@ impl State {
                 let flips = self.pacing.presented(output, time);
                 self.presented(flips, now);
             }
-            Event::Redraw(output) => self.pacing.queue_redraw(output),
+            Event::Redraw(output) => self.pacing.queue_redraw(output, now),
             Event::BufferReleased(buffer) => self.registry.let_go(buffer),
             Event::Input(event) => self.user_did(event),
             Event::Paused => {
@@ -284,10 +288,10 @@ impl State {
     fn pace(&mut self, now: Time) {
         for (window, flip) in std::mem::take(&mut self.flips) {
             let output = self.scene.placement(window).map(|(output, _)| output);
-            self.pacing.flip(output, flip, now);
+            self.pacing.flip(output, window, flip, now);
         }
         for output in self.scene.take_damaged() {
-            self.pacing.queue_redraw(output);
+            self.pacing.queue_redraw(output, now);
         }
         let due = self.pacing.tick(now);
         self.presented(due, now);
@@ -297,9 +301,11 @@ impl State {
     fn redraw(&mut self, now: Time) {
         let due: Vec<OutputId> = self.pacing.due().collect();
         for output in due {
+            let begun = (self.clock)();
             let frame = self.scene.frame(output);
             let commit = self.presentation.commit(output, frame);
-            self.pacing.committed(output, commit, now);
+            let made = Made { took: (self.clock)().saturating_sub(begun), drawn: self.presentation.draws(output) };
+            self.pacing.committed(output, commit, made, now);
         }
     }
 

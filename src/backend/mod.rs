@@ -179,6 +179,12 @@ pub trait Presentation {
     /// Shows the frame on the output. A buffer that is not known is left out.
     fn commit(&mut self, output: OutputId, frame: Frame) -> Commit;
 
+    /// Whether the output's last frame was drawn, all of it or a part; `false` where guests' buffers on planes are all
+    /// there is.
+    fn draws(&self, _output: OutputId) -> bool {
+        true
+    }
+
     /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
     fn bytes_copied(&self, buffer: BufferId) -> u64;
 

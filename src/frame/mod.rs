@@ -3,8 +3,9 @@
 //!
 //! Nothing here reads a clock: the time is always an argument.
 
+mod lead;
 pub mod pacing;
 pub mod redraw;
 
 pub use self::pacing::Pacing;
-pub use self::redraw::{HIDDEN_INTERVAL, LONGEST_WAIT, Pacer, RedrawState};
+pub use self::redraw::{HIDDEN_INTERVAL, LONGEST_WAIT, Made, Pacer, RedrawState};

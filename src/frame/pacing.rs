@@ -4,23 +4,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::redraw::{LONGEST_WAIT, Pacer};
+use super::redraw::{LONGEST_WAIT, Made, Pacer};
 use crate::backend::{Commit, OutputId};
 use crate::time::Time;
 
-/// The pace of everything. `T` names a flip.
+/// The pace of everything. `T` names a flip, `W` names who flips.
 ///
 /// Each flip that is handed in comes out exactly once, and within [`LONGEST_WAIT`] if [`Pacing::tick`] is
 /// called at its deadlines.
 #[derive(Debug)]
-pub struct Pacing<T> {
-    outputs: BTreeMap<OutputId, Pacer<T>>,
+pub struct Pacing<W, T> {
+    outputs: BTreeMap<OutputId, Pacer<W, T>>,
     /// Flips of windows that no output shows, and when each counts as presented.
     hidden: Vec<(Time, T)>,
     hidden_interval: Duration,
 }
 
-impl<T> Pacing<T> {
+impl<W: Copy + PartialEq, T> Pacing<W, T> {
     /// No outputs yet. Flips that nobody sees take `hidden_interval`, at most [`LONGEST_WAIT`].
     #[must_use]
     pub fn new(hidden_interval: Duration) -> Self {
@@ -40,17 +40,17 @@ impl<T> Pacing<T> {
     }
 
     /// A guest has flipped; its window is on `output`, or on none.
-    pub fn flip(&mut self, output: Option<OutputId>, flip: T, now: Time) {
+    pub fn flip(&mut self, output: Option<OutputId>, who: W, flip: T, now: Time) {
         match output.and_then(|output| self.outputs.get_mut(&output)) {
-            Some(pacer) => pacer.add_flip(flip, now),
+            Some(pacer) => pacer.add_flip(who, flip, now),
             None => self.hidden.push((now.saturating_add(self.hidden_interval), flip)),
         }
     }
 
     /// Something changed on the output.
-    pub fn queue_redraw(&mut self, output: OutputId) {
+    pub fn queue_redraw(&mut self, output: OutputId, now: Time) {
         if let Some(pacer) = self.outputs.get_mut(&output) {
-            pacer.queue_redraw();
+            pacer.queue_redraw(now);
         }
     }
 
@@ -65,9 +65,9 @@ impl<T> Pacing<T> {
     }
 
     /// What came of the output's frame; see [`Pacer::committed`].
-    pub fn committed(&mut self, output: OutputId, commit: Commit, now: Time) {
+    pub fn committed(&mut self, output: OutputId, commit: Commit, made: Made, now: Time) {
         if let Some(pacer) = self.outputs.get_mut(&output) {
-            pacer.committed(commit, now);
+            pacer.committed(commit, made, now);
         }
     }
 

@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grantway::backend::Commit;
-use grantway::frame::{HIDDEN_INTERVAL, LONGEST_WAIT, Pacer, Pacing, RedrawState};
+use grantway::frame::{HIDDEN_INTERVAL, LONGEST_WAIT, Made, Pacer, Pacing, RedrawState};
 use grantway::scene::element::OutputId;
 use grantway::time::Time;
 use proptest::prelude::*;
 
 const TICK: Duration = Duration::from_millis(16);
+
+/// Drawn, and in no time.
+const DRAWN: Made = Made { took: Duration::ZERO, drawn: true };
+
+/// All of it on planes.
+const ON_PLANES: Made = Made { took: Duration::ZERO, drawn: false };
 
 const fn ms(milliseconds: u64) -> Time {
     Duration::from_millis(milliseconds)
@@ -20,14 +26,16 @@ const fn ms(milliseconds: u64) -> Time {
 fn a_flip_is_done_when_the_frame_that_holds_it_is_presented() {
     let mut pacer = Pacer::new(TICK);
     assert!(pacer.wants_redraw(), "a new output has to be drawn");
-    pacer.add_flip('a', ms(1));
-    pacer.committed(Commit::Submitted, ms(2));
-    pacer.add_flip('b', ms(3));
+    pacer.add_flip((), 'a', ms(1));
+    pacer.committed(Commit::Submitted, DRAWN, ms(2));
+    pacer.add_flip((), 'b', ms(3));
     assert_eq!(pacer.state(), RedrawState::WaitingForVblank { redraw_needed: true });
     assert!(!pacer.wants_redraw(), "one frame at a time");
     assert_eq!(pacer.presented(ms(16)), ['a'], "b came after the frame");
+    assert_eq!(pacer.state(), RedrawState::Scheduled { at: ms(30) });
+    assert_eq!(pacer.tick(ms(30)), []);
     assert!(pacer.wants_redraw());
-    pacer.committed(Commit::Submitted, ms(17));
+    pacer.committed(Commit::Submitted, DRAWN, ms(30));
     assert_eq!(pacer.presented(ms(32)), ['b']);
     assert_eq!((pacer.state(), pacer.deadline()), (RedrawState::Idle, None));
     assert_eq!(pacer.presented(ms(48)), []);
@@ -36,17 +44,18 @@ fn a_flip_is_done_when_the_frame_that_holds_it_is_presented() {
 #[test]
 fn a_frame_without_damage_is_paced_as_if_it_had_been_shown() {
     let mut pacer = Pacer::new(TICK);
-    pacer.committed(Commit::Submitted, ms(0));
+    pacer.committed(Commit::Submitted, DRAWN, ms(0));
     assert_eq!(pacer.presented(ms(100)), []);
-    pacer.add_flip('a', ms(105));
-    pacer.committed(Commit::NoDamage, ms(105));
+    pacer.add_flip((), 'a', ms(105));
+    assert_eq!((pacer.deadline(), pacer.tick(ms(114))), (Some(ms(114)), vec![]));
+    pacer.committed(Commit::NoDamage, DRAWN, ms(114));
     assert_eq!(pacer.deadline(), Some(ms(116)), "the next vblank after the last one seen");
-    pacer.add_flip('b', ms(106));
+    pacer.add_flip((), 'b', ms(114));
     assert!(!pacer.wants_redraw(), "not faster than the output");
     assert_eq!(pacer.tick(ms(115)), []);
     assert_eq!(pacer.tick(ms(116)), ['a']);
-    assert!(pacer.wants_redraw(), "for b");
-    pacer.committed(Commit::NoDamage, ms(200));
+    assert_eq!(pacer.deadline(), Some(ms(130)), "for b");
+    pacer.committed(Commit::NoDamage, DRAWN, ms(200));
     assert_eq!(pacer.deadline(), Some(ms(212)));
     assert_eq!(pacer.tick(ms(212)), ['b']);
     assert_eq!(pacer.state(), RedrawState::Idle);
@@ -59,8 +68,8 @@ fn a_skipped_frame_is_tried_again_ever_slower_or_at_once_when_the_output_is_back
     let mut waits = Vec::new();
     for name in 0..9 {
         assert!(pacer.wants_redraw());
-        pacer.add_flip(name, now);
-        pacer.committed(Commit::Skipped, now);
+        pacer.add_flip((), name, now);
+        pacer.committed(Commit::Skipped, DRAWN, now);
         let due = pacer.deadline().unwrap();
         waits.push((due - now).as_millis());
         now = due;
@@ -68,25 +77,135 @@ fn a_skipped_frame_is_tried_again_ever_slower_or_at_once_when_the_output_is_back
     }
     assert_eq!(waits, [16, 32, 64, 128, 256, 512, 1016, 1016, 1016]);
 
-    pacer.add_flip(10, now);
-    pacer.committed(Commit::Skipped, now);
-    pacer.add_flip(11, now);
+    pacer.add_flip((), 10, now);
+    pacer.committed(Commit::Skipped, DRAWN, now);
+    pacer.add_flip((), 11, now);
     pacer.redraw_at_once();
     assert!(pacer.wants_redraw());
-    pacer.committed(Commit::Submitted, now);
+    pacer.committed(Commit::Submitted, DRAWN, now);
     assert_eq!(pacer.frames(), 1);
     assert_eq!(pacer.presented(now + TICK), [10, 11]);
-    pacer.queue_redraw();
-    pacer.committed(Commit::Skipped, now + TICK);
+    pacer.queue_redraw(now + TICK);
+    pacer.committed(Commit::Skipped, DRAWN, now + TICK);
     assert_eq!(pacer.deadline(), Some(now + TICK * 2), "all over again");
+}
+
+/// A pacer that has shown a frame at 16 ms, on planes or drawn.
+fn running(made: Made, flips: &[&'static str]) -> Pacer<&'static str, &'static str> {
+    let mut pacer = Pacer::new(TICK);
+    for name in flips {
+        pacer.add_flip(*name, *name, ms(1));
+    }
+    pacer.committed(Commit::Submitted, made, ms(2));
+    assert_eq!(pacer.presented(ms(16)), flips);
+    pacer
+}
+
+#[test]
+fn what_comes_shortly_before_the_vblank_is_still_drawn() {
+    let mut pacer = running(Made { took: ms(3), drawn: true }, &["a"]);
+    pacer.add_flip("a", "a", ms(18));
+    assert_eq!(pacer.state(), RedrawState::Scheduled { at: ms(32 - 3 - 2) });
+    pacer.add_flip("b", "b", ms(26));
+    assert_eq!(pacer.tick(ms(27)), Vec::<&str>::new());
+    assert!(pacer.wants_redraw());
+    pacer.committed(Commit::Submitted, DRAWN, ms(30));
+    assert_eq!(pacer.presented(ms(32)), ["a", "b"]);
+}
+
+#[test]
+fn two_guests_on_one_output_both_have_its_full_rate() {
+    for made in [DRAWN, ON_PLANES] {
+        let (mut pacer, mut shown) = (running(made, &["a", "b"]), 0);
+        for frame in 1..=60 {
+            // Each draws as soon as its last picture is shown; it takes one of them 2 ms, the other 6.
+            let start = TICK * frame;
+            for (who, takes) in [("a", 2), ("b", 6)] {
+                assert!(pacer.tick(start + ms(takes)).is_empty() && !pacer.wants_redraw());
+                pacer.add_flip(who, who, start + ms(takes));
+            }
+            let begin = pacer.deadline().filter(|_| !pacer.wants_redraw()).unwrap_or(start + ms(6));
+            assert!(pacer.tick(begin).is_empty() && pacer.wants_redraw());
+            pacer.committed(Commit::Submitted, made, begin);
+            shown += pacer.presented(start + TICK).len();
+        }
+        assert_eq!(shown, 120);
+    }
+}
+
+#[test]
+fn on_planes_a_flip_waits_for_nobody_but_those_who_flipped_last_time() {
+    let mut pacer = running(ON_PLANES, &["a", "b"]);
+    pacer.add_flip("a", "a", ms(18));
+    assert!(!pacer.wants_redraw(), "b is expected");
+    pacer.add_flip("b", "b", ms(20));
+    assert!(pacer.wants_redraw());
+    pacer.committed(Commit::Submitted, ON_PLANES, ms(20));
+    assert_eq!(pacer.presented(ms(32)), ["a", "b"]);
+    // b flips no more.
+    pacer.add_flip("a", "a", ms(34));
+    assert_eq!((pacer.deadline(), pacer.tick(ms(46)).len()), (Some(ms(46)), 0));
+    pacer.committed(Commit::Submitted, ON_PLANES, ms(46));
+    assert_eq!(pacer.presented(ms(48)), ["a"]);
+    pacer.add_flip("a", "a", ms(50));
+    assert!(pacer.wants_redraw(), "nobody else was in the last frame");
+    // What was flipped while a frame was on its way waits for those in it.
+    pacer.committed(Commit::Submitted, ON_PLANES, ms(50));
+    pacer.add_flip("b", "b", ms(51));
+    assert_eq!(pacer.presented(ms(64)), ["a"]);
+    assert!(!pacer.wants_redraw());
+    pacer.add_flip("a", "a", ms(66));
+    assert!(pacer.wants_redraw());
+}
+
+#[test]
+fn a_display_that_answers_late_is_given_its_frames_early() {
+    let mut pacer = running(DRAWN, &["a"]);
+    let mut vblank = ms(16);
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        pacer.add_flip("a", "a", vblank);
+        let begin = pacer.deadline().filter(|_| !pacer.wants_redraw()).unwrap_or(vblank);
+        waits.push((begin - vblank).as_millis());
+        assert!(pacer.tick(begin).is_empty());
+        pacer.committed(Commit::Submitted, DRAWN, begin);
+        vblank = begin + ms(40);
+        assert_eq!(pacer.presented(vblank), ["a"]);
+    }
+    assert_eq!(&waits[..4], &[14, 12, 8, 0], "each miss doubles the margin");
+    assert!(waits.iter().skip(3).all(|wait| *wait == 0), "{waits:?}");
+    // And once it answers in time frames are begun later again, little by little.
+    for _ in 0..200 {
+        pacer.add_flip("a", "a", vblank);
+        let begin = pacer.deadline().filter(|_| !pacer.wants_redraw()).unwrap_or(vblank);
+        assert!(pacer.tick(begin).is_empty());
+        pacer.committed(Commit::Submitted, DRAWN, begin);
+        vblank += TICK;
+        assert_eq!(pacer.presented(vblank), ["a"]);
+    }
+    pacer.add_flip("a", "a", vblank);
+    assert_eq!(pacer.deadline(), Some(vblank + TICK - ms(2)));
+}
+
+#[test]
+fn after_a_while_without_frames_nothing_is_waited_for() {
+    let mut pacer = running(DRAWN, &["a"]);
+    pacer.add_flip("a", "a", ms(1015));
+    assert_eq!(pacer.state(), RedrawState::Scheduled { at: ms(1024 - 2) });
+    let mut pacer = running(DRAWN, &["a"]);
+    pacer.add_flip("a", "a", ms(1016));
+    assert!(pacer.wants_redraw());
+    let mut pacer = running(DRAWN, &["a"]);
+    pacer.queue_redraw(ms(30));
+    assert!(pacer.wants_redraw(), "too late to wait");
 }
 
 #[test]
 fn a_display_that_never_answers_does_not_hold_flips_up() {
     let mut pacer = Pacer::new(TICK);
-    pacer.add_flip('a', ms(5));
-    pacer.committed(Commit::Submitted, ms(6));
-    pacer.add_flip('b', ms(50));
+    pacer.add_flip((), 'a', ms(5));
+    pacer.committed(Commit::Submitted, DRAWN, ms(6));
+    pacer.add_flip((), 'b', ms(50));
     assert_eq!(pacer.deadline(), Some(ms(5) + LONGEST_WAIT));
     assert_eq!(pacer.tick(ms(5) + LONGEST_WAIT), ['a']);
     assert_eq!(pacer.tick(ms(50) + LONGEST_WAIT), ['b'], "though no frame ever held it");
@@ -96,15 +215,15 @@ fn a_display_that_never_answers_does_not_hold_flips_up() {
 #[test]
 fn a_hidden_flip_takes_the_hidden_interval() {
     let mut pacing = Pacing::new(ms(100));
-    pacing.flip(None, 'a', ms(5));
-    pacing.flip(Some(OutputId(7)), 'b', ms(6));
+    pacing.flip(None, (), 'a', ms(5));
+    pacing.flip(Some(OutputId(7)), (), 'b', ms(6));
     assert_eq!(pacing.deadline(), Some(ms(105)));
     assert_eq!(pacing.tick(ms(104)), []);
     assert_eq!(pacing.tick(ms(105)), ['a']);
     assert_eq!(pacing.tick(ms(200)), ['b']);
     assert_eq!(pacing.deadline(), None);
     let mut slow = Pacing::new(ms(60_000));
-    slow.flip(None, 'c', ms(0));
+    slow.flip(None, (), 'c', ms(0));
     assert_eq!(slow.deadline(), Some(LONGEST_WAIT), "a guest gives up after 3 s");
 }
 
@@ -113,9 +232,9 @@ fn an_output_that_goes_takes_no_flip_along() {
     let mut pacing = Pacing::new(ms(100));
     let output = OutputId(1);
     pacing.output_added(output, TICK);
-    pacing.flip(Some(output), 'a', ms(0));
-    pacing.committed(output, Commit::Submitted, ms(1));
-    pacing.flip(Some(output), 'b', ms(2));
+    pacing.flip(Some(output), (), 'a', ms(0));
+    pacing.committed(output, Commit::Submitted, DRAWN, ms(1));
+    pacing.flip(Some(output), (), 'b', ms(2));
     assert_eq!(pacing.output_removed(output), ['a', 'b']);
     assert_eq!(pacing.presented(output, ms(16)), []);
     assert_eq!((pacing.due().count(), pacing.deadline()), (0, None));
@@ -149,7 +268,7 @@ fn op() -> impl Strategy<Value = Op> {
 /// Outputs that keep the presentation interface's contract, or are stuck.
 struct World {
     now: Time,
-    pacing: Pacing<u32>,
+    pacing: Pacing<(), u32>,
     on_their_way: BTreeMap<OutputId, Time>,
     outcome: [Commit; 3],
     added: BTreeMap<u32, Time>,
@@ -191,7 +310,7 @@ impl World {
             if outcome == Commit::Submitted {
                 self.on_their_way.insert(output, self.now);
             }
-            self.pacing.committed(output, outcome, self.now);
+            self.pacing.committed(output, outcome, DRAWN, self.now);
         }
         self.outcome.rotate_left(usize::from(index));
     }
@@ -201,10 +320,10 @@ impl World {
             Op::Flip(output) => {
                 self.added.insert(self.next, self.now);
                 let output = (output < 3).then(|| OutputId(u32::from(output)));
-                self.pacing.flip(output, self.next, self.now);
+                self.pacing.flip(output, (), self.next, self.now);
                 self.next += 1;
             }
-            Op::Queue(output) => self.pacing.queue_redraw(OutputId(u32::from(output))),
+            Op::Queue(output) => self.pacing.queue_redraw(OutputId(u32::from(output)), self.now),
             Op::Redraw(index) => self.redraw(index),
             Op::Present => {
                 for output in std::mem::take(&mut self.on_their_way).into_keys() {
@@ -253,11 +372,11 @@ proptest! {
         let (mut now, mut draws) = (Time::ZERO, 0);
         for (name, gap) in gaps.into_iter().enumerate() {
             now += ms(gap);
-            pacer.add_flip(name, now);
+            pacer.add_flip((), name, now);
             let _ = pacer.tick(now);
             if pacer.wants_redraw() {
                 draws += 1;
-                pacer.committed(Commit::NoDamage, now);
+                pacer.committed(Commit::NoDamage, DRAWN, now);
             }
         }
         let most = now.as_millis() / TICK.as_millis() + 1;

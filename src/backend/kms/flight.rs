@@ -70,8 +70,10 @@ impl Flight {
         };
         // Without vertical blanks there is no counter of them.
         let unpaced = metadata.is_some_and(|metadata| metadata.sequence == 0);
-        let due = self.last_report.filter(|_| unpaced).map_or(now, |last| now.max(last + frame_time));
-        self.state = State::Held { shown: Shown { sequence, time: flip_time(metadata, since, now) }, due };
+        let held = self.last_report.filter(|_| unpaced).map(|last| last + frame_time).filter(|due| now < *due);
+        // For who waits for it, a held frame is shown when it is reported.
+        let time = held.unwrap_or_else(|| flip_time(metadata, since, now));
+        self.state = State::Held { shown: Shown { sequence, time }, due: held.unwrap_or(now) };
         true
     }
 
@@ -79,8 +81,9 @@ impl Flight {
     /// now.
     pub(super) fn give_up(&mut self, now: Time) {
         self.owed |= self.landed(None, Duration::ZERO, now);
-        if let State::Held { due, .. } = &mut self.state {
+        if let State::Held { due, shown } = &mut self.state {
             *due = now;
+            shown.time = shown.time.min(now);
         }
     }
 
@@ -173,7 +176,7 @@ mod tests {
         assert_eq!(flight.deadline(), Some(ms(116)));
         assert_eq!(flight.report(ms(115)), None);
         assert!(flight.is_busy());
-        assert_eq!(flight.report(ms(116)), Some(Shown { sequence: 2, time: ms(102) }));
+        assert_eq!(flight.report(ms(116)), Some(Shown { sequence: 2, time: ms(116) }));
     }
 
     #[test]

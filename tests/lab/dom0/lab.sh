@@ -9,7 +9,7 @@
 #   screendump NAME, reference NAME WIDTHxHEIGHT
 #   boot_guest NAME VDISPL [CONFIG-LINE...]   a guest with what lies in its folder, $RUN/guests/NAME; of
 #                                GUEST_TYPE (pv; or pvh, which is the same on the simulator), with be-alloc=BE_ALLOC (0)
-#   guest_console NAME, guest_domid NAME, tell_guest NAME KEY VALUE
+#   guest_console NAME, guest_domid NAME, triple_faulted DOMID, tell_guest NAME KEY VALUE
 #   destroy_guest NAME, no_guest NAME, no_zombies
 #   allocated_pages              pages of Dom0 that guests have, or still map
 #   dom0_complaints              what Dom0's kernel (or what stands for it) has to complain about

@@ -57,6 +57,7 @@ key_name() {
 # --- guests ---
 
 guest_console() { echo "$RESULTS/guest-$1.log"; }
+triple_faulted() { false; }
 guest_domid() { cat "$RUN/guests/$1/domid"; }
 guest_pid() { cat "$RUN/guests/$1/pid"; }
 
