@@ -29,13 +29,10 @@ for round in $(seq "$(rounds 3 - 50)"); do
     await_plane alpha 0 overlay
     await_plane beta 0 overlay
 done
-same_beta() {
-    msg screenshot "$RESULTS/back.png"
-    read -r x y width height <<<"$(window beta 0)"
-    test_picture beta-picture 200 150 7
-    same_picture "beta's window" "$RESULTS/back.png" "$x" "$y" "$width" "$height" "$RESULTS/beta-picture.png"
-}
-same_beta
+msg screenshot "$RESULTS/back.png"
+read -r x y width height <<<"$(window beta 0)"
+test_picture beta-picture 200 150 7
+same_picture "beta's window" "$RESULTS/back.png" "$x" "$y" "$width" "$height" "$RESULTS/beta-picture.png"
 expect "planes in use" 3 "$(planes back | wc -l)"
 # What was on a plane when the cable was pulled is let go of, too.
 plug false
