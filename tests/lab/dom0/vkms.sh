@@ -13,6 +13,7 @@ vkms_display() {
     for module in configfs drm_client_lib drm_shmem_helper drm_kms_helper; do modprobe "$module"; done
     insmod /payload/vkms.ko create_default_dev=0 || fail "vkms can't be loaded"
     mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+    [ -d "${VKMS%/*}" ] || fail "this kernel's vkms can't be told how many planes it has"
     mkdir "$VKMS" "$VKMS/crtcs/only" "$VKMS/encoders/only" "$VKMS/connectors/only"
     vkms_plane primary 1
     for number in $(seq "$1"); do vkms_plane "overlay-$number" 0; done
