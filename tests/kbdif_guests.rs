@@ -249,6 +249,25 @@ fn a_guest_comes_and_goes_and_nothing_is_kept() {
     }
 }
 
+/// What a kiosk's user has of xenstore.
+#[test]
+fn guests_come_and_go_through_the_kernels_xenbus_device() {
+    let (mut desk, stopped) = Desk::start_over_device();
+    let mut first = desk.peer("web", "conn-a:320x240;conn-b:200x100", LINUX);
+    for name in ["mail", "work", "mail"] {
+        let mut peer = desk.peer(name, "conn-a:320x240", LINUX);
+        let window = desk.windows(&peer)[0];
+        desk.input(window, &[key(SHIFT, true)]);
+        assert_eq!(seen(&mut desk, &mut peer), ["keyboard KEY 42 1"]);
+        drop(peer);
+        desk.until("one guest is left", |desk| desk.registry.keyboards().devices().count() == 1);
+    }
+    let window = desk.windows(&first)[0];
+    desk.input(window, &[key(SHIFT, true)]);
+    assert_eq!(seen(&mut desk, &mut first), ["keyboard KEY 42 1"]);
+    assert!(!stopped.get());
+}
+
 #[test]
 fn bad_guests_are_bounded_and_the_good_one_notices_nothing() {
     let mut desk = Desk::start();

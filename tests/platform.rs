@@ -9,6 +9,8 @@
     reason = "a test may fail by a panic"
 )]
 
+#[path = "platform/device.rs"]
+mod device;
 #[path = "platform/lab.rs"]
 mod lab;
 
@@ -201,46 +203,6 @@ fn the_client_copes_with_single_bytes_and_with_conflicts() {
         }
     }
     assert_eq!(drain(&mut store), [StoreEvent::Updated(Ticket(9), Ok(()))]);
-}
-
-/// A stream as the kernel's /dev/xen/xenbus: of each write it takes the first message, says that it took all, and
-/// drops what is behind it.
-struct OneAWrite(UnixStream);
-
-impl Read for OneAWrite {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl Write for OneAWrite {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let length = u32::from_ne_bytes(buffer[12..16].try_into().unwrap());
-        self.0.write_all(&buffer[..16 + usize::try_from(length).unwrap()])?;
-        Ok(buffer.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl AsFd for OneAWrite {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-#[test]
-fn each_message_is_a_write_of_its_own() {
-    let (stream, mut daemon) = Daemon::pair();
-    let mut store = Store::new(Box::new(OneAWrite(stream)));
-    store.update(Ticket(9), vec![write("/x", "1"), write("/y", "2"), write("/z", "3")]);
-    let start = daemon.request(&mut store);
-    daemon.answer(&start, op::TRANSACTION_START, strings(&["77"]));
-    for payload in [b"/x\x001", b"/y\x002", b"/z\x003"] {
-        assert_eq!(daemon.request(&mut store).payload, payload);
-    }
 }
 
 #[test]

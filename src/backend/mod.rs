@@ -144,6 +144,15 @@ pub enum Event {
     Resumed,
 }
 
+/// What a backend hears from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The displays, of frames that they show.
+    Displays,
+    /// The session, the user, and what is plugged in.
+    Others,
+}
+
 /// What the backends do.
 pub trait Presentation {
     /// A short name for the user: `headless`, `kms`.
@@ -209,15 +218,26 @@ pub trait Presentation {
     /// Lights the lamps of all keyboards, those that come later too.
     fn set_lamps(&mut self, lamps: Lamps);
 
-    /// Takes in what the kernel or the clock has for us. To be called when [`Presentation::poll_fd`] is
-    /// readable and when [`Presentation::deadline`] has come.
+    /// Takes in what has come; [`Presentation::dispatch`] is to follow. Does not wait where nothing has come.
+    fn gather(&mut self, _from: Source) {}
+
+    /// Works off what was gathered, and what the clock says: to be called after [`Presentation::gather`], and when
+    /// [`Presentation::deadline`] has come.
     fn dispatch(&mut self, now: Time);
 
     /// Moves what happened into `out`, in order.
     fn take_events(&mut self, out: &mut Vec<Event>);
 
-    /// Becomes readable when [`Presentation::dispatch`] has something to do.
-    fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
+    /// Readable when [`Source::Displays`] has something: the displays' own descriptors, without anything between them
+    /// and the one wait, since each frame comes by them.
+    fn display_fds(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
+
+    /// Readable when [`Source::Others`] has something.
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 
     /// When [`Presentation::dispatch`] has to be called at the latest.
     fn deadline(&self) -> Option<Time>;

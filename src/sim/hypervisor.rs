@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The hypervisor itself: who its guests are, and how they come and go.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -21,8 +21,9 @@ use super::grants::{GrantState, ReleasePolicy, SimGrants};
 use super::memory::GuestMemory;
 use super::os;
 use super::toolstack::{Configured, Registered};
+use super::xenbus_device::XenbusDevice;
 use super::xenstored::Xenstored;
-use crate::xen::store::Store;
+use crate::xen::store::{Store, Stream};
 use crate::xen::{DomId, GrantRef, Platform, Port};
 
 const LISTENER: u64 = 0;
@@ -119,6 +120,16 @@ impl Hypervisor {
             event_channels: Box::new(SimChannels::new(Rc::clone(&self.channels))?),
             grants: Box::new(SimGrants::new(Rc::clone(&self.grants))?),
         })
+    }
+
+    /// Dom0's xenstore through Linux's `/dev/xen/xenbus`; `stuck` becomes true when its user has stopped the kernel's
+    /// thread for ever.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn xenbus_device(&mut self, stuck: &Rc<Cell<bool>>) -> io::Result<Box<dyn Stream>> {
+        let stream = UnixStream::from(self.xenstored.connect(DomId(0))?);
+        Ok(Box::new(XenbusDevice::new(stream, Rc::clone(stuck))?))
     }
 
     /// Becomes readable when [`Hypervisor::dispatch`] has work.

@@ -20,6 +20,7 @@ mod os;
 pub mod pattern;
 mod toolstack;
 mod udmabuf;
+mod xenbus_device;
 mod xenstored;
 
 pub use grants::ReleasePolicy;

@@ -3,7 +3,9 @@
 
 #![allow(dead_code, reason = "each program uses its part")]
 
+use std::cell::Cell;
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 use std::sync::mpsc::{TryRecvError, channel};
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use grantway::sim::Hypervisor;
 use grantway::sim::display_front::DisplayFront;
 use grantway::sim::front::{Guest, now, wait};
 use grantway::sim::keyboard_front::KeyboardFront;
+use grantway::xen::store::Store;
 use grantway::xen::{DomId, Platform};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -68,8 +71,22 @@ fn policy() -> PolicyFor {
 
 impl Desk {
     pub(crate) fn start() -> Self {
+        Self::start_with(|_, _| ())
+    }
+
+    /// A desk that has xenstore through the kernel's device; and whether it has stopped the kernel for ever.
+    pub(crate) fn start_over_device() -> (Self, Rc<Cell<bool>>) {
+        let stopped = Rc::default();
+        let desk = Self::start_with(|platform, hypervisor| {
+            platform.store = Store::over_device(hypervisor.xenbus_device(&stopped).unwrap());
+        });
+        (desk, stopped)
+    }
+
+    fn start_with(change: impl FnOnce(&mut Platform, &mut Hypervisor)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (mut platform, hypervisor) = Hypervisor::listen(&directory.path().join("xen")).unwrap();
+        let (mut platform, mut hypervisor) = Hypervisor::listen(&directory.path().join("xen")).unwrap();
+        change(&mut platform, &mut hypervisor);
         let clock = Clock::RealTime;
         let config = HeadlessConfig { outputs: Vec::new(), renderer: RendererKind::Pixman, clock };
         let presentation = Headless::new(config).unwrap();
@@ -111,10 +128,7 @@ impl Desk {
         self.platform.store.dispatch().unwrap();
     }
 
-    fn with<T>(
-        &mut self,
-        code: impl FnOnce(&mut Registry, &mut grantway::xen::store::Store, &mut Context<'_>) -> T,
-    ) -> T {
+    fn with<T>(&mut self, code: impl FnOnce(&mut Registry, &mut Store, &mut Context<'_>) -> T) -> T {
         let mut flips = Vec::new();
         let mut context = Context {
             grants: &mut *self.platform.grants,

@@ -245,10 +245,6 @@ impl Presentation for Headless {
         out.append(&mut self.events);
     }
 
-    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
     fn deadline(&self) -> Option<Time> {
         self.outputs.values().filter_map(|output| output.due).min()
     }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One display device with its outputs.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use calloop::{LoopHandle, RegistrationToken};
 use nix::errno::Errno;
 use nix::libc::dev_t;
-use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmError, DrmEvent, DrmEventMetadata};
-use smithay::reexports::drm::Device as _;
-use smithay::reexports::drm::control::crtc;
+use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmEventMetadata, DrmEventTime};
+use smithay::reexports::drm::control::{Device as _, Event as DrmEvent, crtc};
+use smithay::reexports::drm::{Device as _, DriverCapability};
 use smithay::utils::DeviceFd;
 use tracing::subscriber::{NoSubscriber, with_default};
 
@@ -30,7 +29,8 @@ use crate::time::Time;
 pub(super) struct Device {
     pub(super) id: dev_t,
     path: PathBuf,
-    token: RegistrationToken,
+    /// Whether the times of its events are on our clock.
+    monotonic_events: bool,
     pub(super) pipeline: Box<dyn Pipeline>,
     outputs: Vec<Output>,
     commit_errors: u64,
@@ -40,26 +40,21 @@ pub(super) struct Device {
 
 impl Device {
     /// Opens a device and switches everything on it off; its outputs come with the first [`Device::rescan`].
-    pub(super) fn open(
-        path: &Path,
-        config: &KmsConfig,
-        session: &mut Session,
-        handle: &LoopHandle<'static, Inbox>,
-    ) -> Result<Self, KmsError> {
+    pub(super) fn open(path: &Path, config: &KmsConfig, session: &mut Session) -> Result<Self, KmsError> {
         let refused = |why: String| KmsError::Device { path: path.to_owned(), why };
         let descriptor = session.open_device(path).map_err(|errno| refused(open_error(errno)))?;
         let fd = DrmDeviceFd::new(DeviceFd::from(descriptor));
         if session.checks_master() {
             fd.acquire_master_lock().map_err(|error| refused(master_error(&error)))?;
         }
-        let (drm, notifier) =
+        // Its calloop source would put a second wait, of five system calls, behind ours for each frame.
+        let (drm, _) =
             DrmDevice::new(fd, true).map_err(|error| refused(format!("{error}; is it a display device?")))?;
         let pipeline = pipeline::open(drm.device_fd(), config.renderer, config.compose_only).map_err(refused)?;
-        let token = listen(&drm, notifier, handle).map_err(refused)?;
         let device = Self {
             id: drm.device_id(),
             path: path.to_owned(),
-            token,
+            monotonic_events: matches!(drm.get_driver_capability(DriverCapability::MonotonicTimestamp), Ok(1)),
             pipeline,
             outputs: Vec::new(),
             commit_errors: 0,
@@ -85,15 +80,42 @@ impl Device {
     ///
     /// Smithay logs an error when the state from before us can't be restored. That is no bug: its framebuffer
     /// is often gone by now, and the kernel shows the console again when the descriptor is closed.
-    pub(super) fn close(self, session: &mut Session, handle: &LoopHandle<'static, Inbox>) {
-        let Self { path, token, pipeline, drm, .. } = self;
-        handle.remove(token);
+    pub(super) fn close(self, session: &mut Session) {
+        let Self { path, pipeline, drm, .. } = self;
         let fd = drm.device_fd().device_fd();
         drop(pipeline);
         with_default(NoSubscriber::new(), || drop(drm));
         tracing::info!(device = %path.display(), "display device closed");
         if let Ok(descriptor) = TryInto::<OwnedFd>::try_into(fd) {
             session.close_device(descriptor);
+        }
+    }
+
+    /// Readable when [`Device::gather`] has something to read.
+    pub(super) fn poll_fd(&self) -> BorrowedFd<'_> {
+        self.drm.as_fd()
+    }
+
+    /// Reads the kernel's word of frames that are on the display.
+    pub(super) fn gather(&self, inbox: &mut Inbox) {
+        let device = self.id;
+        let events = match self.drm.device_fd().receive_events() {
+            Ok(events) => events,
+            Err(error) if is_transient(&error) => return,
+            Err(error) => {
+                inbox.push(Notice::DeviceFailed { device, error: error.to_string() });
+                return;
+            }
+        };
+        for event in events {
+            let DrmEvent::PageFlip(flip) = event else { continue };
+            let time = if self.monotonic_events {
+                DrmEventTime::Monotonic(flip.duration)
+            } else {
+                DrmEventTime::Realtime(SystemTime::UNIX_EPOCH + flip.duration)
+            };
+            let metadata = Some(DrmEventMetadata { time, sequence: flip.frame });
+            inbox.push(Notice::Flip { device, crtc: flip.crtc, metadata });
         }
     }
 
@@ -327,21 +349,6 @@ fn add_display(
 ) -> Result<(), String> {
     let surface = drm.create_surface(crtc, plan.mode, &[plan.connector]).map_err(|error| error.to_string())?;
     pipeline.add(surface)
-}
-
-fn listen(
-    drm: &DrmDevice,
-    notifier: DrmDeviceNotifier,
-    handle: &LoopHandle<'static, Inbox>,
-) -> Result<RegistrationToken, String> {
-    let device = drm.device_id();
-    handle
-        .insert_source(notifier, move |event, metadata, inbox| match event {
-            DrmEvent::VBlank(crtc) => inbox.push(Notice::Flip { device, crtc, metadata: metadata.take() }),
-            DrmEvent::Error(DrmError::Access(error)) if is_transient(&error.source) => {}
-            DrmEvent::Error(error) => inbox.push(Notice::DeviceFailed { device, error: error.to_string() }),
-        })
-        .map_err(|error| error.to_string())
 }
 
 fn is_transient(error: &std::io::Error) -> bool {

@@ -23,16 +23,23 @@ const READ_BUDGET: usize = 64 * 1024;
 
 /// A connection to xenstored. Nothing here blocks: questions are queued, and answered by events.
 ///
+/// Over xenstored's own socket, any number of requests is under way at once. Over the kernel's device it is one
+/// (docs/decisions/0014-one-request-at-a-time-over-the-device.md).
+///
 /// Updates take effect in the order in which they were asked for, and a snapshot sees every update that was
 /// asked for before it.
 pub struct Store {
     stream: Box<dyn Stream>,
+    /// Whether it is the kernel's device, rather than xenstored's socket.
+    device: bool,
     decoder: Decoder,
-    /// Messages to be sent, each in a write of its own: the kernel's device takes one a write, and drops what is
-    /// behind it.
-    out: VecDeque<Vec<u8>>,
+    /// Messages to be sent, by their requests' numbers. Each goes in a write of its own: the kernel's device takes
+    /// one a write, and drops what is behind it.
+    out: VecDeque<(u32, Vec<u8>)>,
     /// Bytes of the first of them that are sent.
     sent: usize,
+    /// The request whose answer the device owes us; nothing is written meanwhile.
+    under_way: Option<u32>,
     next_request: u32,
     asked: BTreeMap<u32, Asked>,
     waiting: VecDeque<Job>,
@@ -53,14 +60,28 @@ enum Asked {
 }
 
 impl Store {
-    /// Takes over a connected stream, which must be non-blocking.
+    /// Takes over a stream that is connected to xenstored's socket, and must be non-blocking.
     #[must_use]
     pub fn new(stream: Box<dyn Stream>) -> Self {
+        Self::over(stream, false)
+    }
+
+    /// Takes over Linux's `/dev/xen/xenbus`, opened without blocking. A write that sets or ends a watch returns when
+    /// xenstored has answered it, whatever we ask for; all others return at once. The device never tells that
+    /// xenstored is gone.
+    #[must_use]
+    pub fn over_device(device: Box<dyn Stream>) -> Self {
+        Self::over(device, true)
+    }
+
+    fn over(stream: Box<dyn Stream>, device: bool) -> Self {
         Self {
             stream,
+            device,
             decoder: Decoder::default(),
             out: VecDeque::new(),
             sent: 0,
+            under_way: None,
             next_request: 1,
             asked: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -131,7 +152,7 @@ impl Store {
     /// Whether [`Store::dispatch`] should be called when [`Store::poll_fd`] becomes writable.
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        !self.lost && !self.out.is_empty()
+        !self.lost && self.under_way.is_none() && !self.out.is_empty()
     }
 
     /// Becomes readable when [`Store::dispatch`] would find something.
@@ -156,21 +177,37 @@ impl Store {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while let Some(message) = self.out.front() {
+        while self.under_way.is_none()
+            && let Some((request, message)) = self.out.front()
+        {
+            let request = *request;
             let rest = message.get(self.sent..).unwrap_or_default();
             match self.stream.write(rest) {
                 Ok(0) => return Err(io::Error::new(io::ErrorKind::WriteZero, "xenstored takes no more data")),
                 Ok(written) if written < rest.len() => self.sent = self.sent.saturating_add(written),
                 Ok(_) => {
-                    self.out.pop_front();
-                    self.sent = 0;
+                    self.next_message();
+                    self.under_way = self.device.then_some(request);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The kernel's word on this one request.
+                Err(error) if self.device => {
+                    self.next_message();
+                    if let Some(asked) = self.asked.remove(&request) {
+                        self.answered(asked, Err(error.to_string()));
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// The first message is dealt with.
+    fn next_message(&mut self) {
+        self.out.pop_front();
+        self.sent = 0;
     }
 
     fn receive(&mut self) -> io::Result<()> {
@@ -202,16 +239,19 @@ impl Store {
         let Some(asked) = self.asked.remove(&message.request) else {
             return Err(io::Error::other(format!("xenstored answers a question {} never asked", message.request)));
         };
-        match asked {
-            Asked::Unwatch => {}
-            Asked::Watch { path } => {
-                if let Err(error) = answer(message) {
-                    tracing::warn!(path, error, "xenstored refuses a watch");
-                }
-            }
-            Asked::Job { job, step } => self.progress(job, step, answer(message)),
+        if self.under_way == Some(message.request) {
+            self.under_way = None;
         }
+        self.answered(asked, answer(message));
         Ok(())
+    }
+
+    fn answered(&mut self, asked: Asked, answer: Result<Message, String>) {
+        match (asked, answer) {
+            (Asked::Watch { path }, Err(error)) => tracing::warn!(path, error, "xenstored refuses a watch"),
+            (Asked::Watch { .. } | Asked::Unwatch, _) => {}
+            (Asked::Job { job, step }, answer) => self.progress(job, step, answer),
+        }
     }
 
     fn fire(&mut self, message: &Message) {
@@ -235,7 +275,7 @@ impl Store {
         let mut bytes = Vec::with_capacity(wire::HEADER + payload.len());
         match (Message { op, request, transaction, payload }).encode(&mut bytes) {
             Ok(()) => {
-                self.out.push_back(bytes);
+                self.out.push_back((request, bytes));
                 self.asked.insert(request, asked);
             }
             Err(error) => match asked {

@@ -200,10 +200,10 @@ fn xenstored() -> Probe {
         match store::socket(path) {
             Ok(_) => return found(NAME, path.to_owned()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return failed(NAME, path, &error, "start xenstored (Debian: systemctl start xenstored)"),
+            Err(error) => return failed(NAME, path, &error, "start xenstored (Debian: systemctl start xen)"),
         }
     }
-    device(NAME, store::DEVICE, "start xenstored (Debian: systemctl start xenstored)")
+    device(NAME, store::DEVICE, "start xenstored (Debian: systemctl start xen)")
 }
 
 fn device(name: &'static str, path: &str, advice: &str) -> Probe {

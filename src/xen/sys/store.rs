@@ -10,7 +10,7 @@ use crate::xen::store::Store;
 /// The daemon's own socket: no kernel in between, and room for many requests under way.
 pub(super) const SOCKETS: [&str; 2] = ["/run/xenstored/socket", "/var/run/xenstored/socket"];
 
-/// The kernel's way, for when xenstored runs in a domain of its own.
+/// The kernel's way, for when xenstored runs in a domain of its own, or keeps its socket to root.
 pub(super) const DEVICE: &str = "/dev/xen/xenbus";
 
 /// Connects by the first way that works.
@@ -22,9 +22,9 @@ pub(super) fn connect() -> Result<Store, OpenError> {
         }
     }
     match open_device(DEVICE) {
-        Ok(device) => Ok(Store::new(Box::new(device))),
+        Ok(device) => Ok(Store::over_device(Box::new(device))),
         Err(error) => {
-            let advice = advice(&error, "boot under Xen and start xenstored (Debian: systemctl start xenstored)");
+            let advice = advice(&error, "boot under Xen and start xenstored (Debian: systemctl start xen)");
             Err(OpenError { path: format!("{} and {DEVICE}", SOCKETS.join(", ")), error, advice })
         }
     }

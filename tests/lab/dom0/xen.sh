@@ -84,10 +84,11 @@ reference() {
 # count_cost GUEST...: from now on the kernel counts what the compositor does while these guests flip.
 count_cost() {
     counted_guests=$*
-    flips_before=$(flips_of $counted_guests)
-    cost_before=$(cost_so_far)
     calls_counter=/sys/kernel/tracing/events/raw_syscalls/sys_enter/trigger
     [ -e "$calls_counter" ] || mount -t tracefs none /sys/kernel/tracing
+    # Together, so that a flip counts whole or not at all.
+    msg status --json >"$RUN/status-before"
+    cost_before=$(cost_so_far)
     echo "hist:keys=id.syscall if common_pid == $(cat "$RUN/grantway.pid")" >"$calls_counter"
 }
 
@@ -96,9 +97,10 @@ count_cost() {
 tell_cost() {
     local flips
     cp "${calls_counter%/*}/hist" "$RESULTS/calls-$1"
-    echo '!hist:keys=id.syscall' >"$calls_counter"
     set -- "$1" $cost_before $(cost_so_far)
-    flips=$(($(flips_of $counted_guests) - flips_before))
+    msg status --json >"$RUN/status-after"
+    echo '!hist:keys=id.syscall' >"$calls_counter"
+    flips=$(($(flips_in "$RUN/status-after" $counted_guests) - $(flips_in "$RUN/status-before" $counted_guests)))
     figure "$1-flips-counted" "$flips"
     figure "$1-calls-a-flip" "$(awk -v flips="$flips" \
         '/hitcount/ { name = $3; sub(/^sys_/, "", name); n = $NF; all += n; if (n >= flips / 20) each = each sprintf(", %s %.2f", name, n / flips) }
@@ -108,10 +110,11 @@ tell_cost() {
     figure "$1-dom0-cpu-ms-a-flip" "$(per_flip "$flips" "$4" "$7")"
 }
 per_flip() { awk -v flips="$1" -v from="$2" -v to="$3" 'BEGIN { printf "%.2f", (to - from) / flips }'; }
-flips_of() {
-    local guest all=0
-    for guest in "$@"; do all=$((all + $(guest_status "$guest" '[.connectors[].flips] | add'))); done
-    echo "$all"
+# flips_in FILE GUEST...: in that status.
+flips_in() {
+    local file=$1
+    shift
+    jq '[.guests[] | select(.name | IN($ARGS.positional[])) | .connectors[].flips] | add' "$file" --args "$@"
 }
 # Times that the compositor went to sleep; milliseconds of its time, and of both processors' time that was not idle.
 cost_so_far() {
