@@ -300,6 +300,12 @@ impl Device {
         }
     }
 
+    /// Whether anything was drawn for the output's last frame; `None` when the output is not this device's.
+    pub(super) fn draws(&self, id: OutputId) -> Option<bool> {
+        let output = self.outputs.iter().find(|output| output.id == id)?;
+        Some(self.pipeline.draws(output.crtc))
+    }
+
     /// How an element is shown; `None` when the output is not this device's, or the element not on it.
     pub(super) fn scanout(&self, id: OutputId, element: ElementId) -> Option<Scanout> {
         let output = self.outputs.iter().find(|output| output.id == id)?;

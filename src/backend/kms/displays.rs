@@ -56,8 +56,10 @@ struct Display<T, B: Buffers> {
     gallery: Gallery<T>,
     /// The frame that was handed over last.
     report: Option<Report>,
-    /// The buffer with all of it, unless planes show parts.
+    /// The buffer that was drawn into, if any of it was drawn.
     drawn: Option<Dmabuf>,
+    /// Whether that was for this frame: an older one's stays on the primary plane as long as it is right.
+    draws: bool,
     /// The plane for the pointer.
     pointer: Option<CursorPlane>,
     /// Formats of its planes.
@@ -197,7 +199,7 @@ where
         drop(result);
         drop(elements);
         display.compositor.queue_frame(()).map_err(|error| error.to_string())?;
-        Ok(Some(Outcome { drawn: drawn.filter(|_| on_planes.is_empty()), on_planes, refused }))
+        Ok(Some(Outcome { drawn, on_planes, refused }))
     }
 
     /// Whether a frame that failed is to be composed now.
@@ -280,6 +282,7 @@ where
             gallery: Gallery::default(),
             report: None,
             drawn: None,
+            draws: true,
             pointer,
             formats,
             composed_for: 1,
@@ -352,6 +355,7 @@ where
         display.flying = Some(report.buffers());
         display.composed_for = display.composed_for.saturating_sub(1);
         display.report = Some(report);
+        display.draws = drawn.is_some() && drawn != display.drawn;
         display.drawn = drawn;
         Ok(Drawn::Submitted)
     }
@@ -380,6 +384,10 @@ where
         display.compose(1, Refusal::JustSet);
     }
 
+    fn draws(&self, crtc: crtc::Handle) -> bool {
+        self.displays.get(&crtc).is_none_or(|display| display.draws)
+    }
+
     fn scanout(&self, crtc: crtc::Handle, element: ElementId) -> Option<Scanout> {
         let display = self.displays.get(&crtc)?;
         let pointer = display.pointer.as_ref().and_then(CursorPlane::named).map(Named::handle);
@@ -390,10 +398,12 @@ where
 
     fn screenshot(&mut self, crtc: crtc::Handle) -> Result<Pixmap, String> {
         let display = self.displays.get_mut(&crtc).ok_or("no such display")?;
-        if let Some(drawn) = &display.drawn {
-            return read(self.painter.renderer(), &mut drawn.clone());
-        }
         let report = display.report.take().ok_or("nothing was shown yet")?;
+        if let (Some(drawn), []) = (&display.drawn, report.on_planes.as_slice()) {
+            let picture = read(self.painter.renderer(), &mut drawn.clone());
+            display.report = Some(report);
+            return picture;
+        }
         let picture = self.compose(crtc, &report.frame);
         if let Some(display) = self.displays.get_mut(&crtc) {
             display.report = Some(report);

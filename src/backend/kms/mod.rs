@@ -343,6 +343,10 @@ impl Presentation for Kms {
         self.devices.iter().map(|device| device.pipeline.bytes_copied(buffer)).sum()
     }
 
+    fn draws(&self, output: OutputId) -> bool {
+        self.devices.iter().find_map(|device| device.draws(output)).unwrap_or(true)
+    }
+
     fn scanout(&self, output: OutputId, element: ElementId) -> Option<Scanout> {
         self.devices.iter().find_map(|device| device.scanout(output, element))
     }

@@ -79,6 +79,9 @@ pub(super) trait Pipeline: fmt::Debug {
     /// display sets its mode, and for that the kernel does make us wait.
     fn draw(&mut self, crtc: crtc::Handle, frame: Frame) -> Result<Drawn, String>;
 
+    /// Whether anything was drawn for the frame handed over last.
+    fn draws(&self, crtc: crtc::Handle) -> bool;
+
     /// The frame handed over last is on the display. Returns whether planes could show more of it by now.
     fn shown(&mut self, crtc: crtc::Handle) -> bool;
 
