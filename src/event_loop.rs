@@ -93,7 +93,8 @@ fn sources<'a>(state: &'a State, signals: &'a SignalFd) -> impl Iterator<Item = 
     let simulator = state.simulator_fd().map(|fd| readable(Ready::SIMULATOR, fd));
     #[cfg(not(feature = "sim"))]
     let simulator = None;
-    always.into_iter().chain(presentation).chain(simulator)
+    let displays = state.display_fds().into_iter().map(move |fd| readable(Ready::DISPLAYS, fd));
+    always.into_iter().chain(displays).chain(presentation).chain(simulator)
 }
 
 fn stop_signals() -> nix::Result<SignalFd> {

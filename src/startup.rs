@@ -189,6 +189,7 @@ fn policy(config: Config) -> PolicyFor {
             limits: limits(&own_limits),
             input: InputPolicy {
                 take_vkbd: guest.vkb.take_qemu,
+                relative_pointer: guest.vkb.pointer == config::PointerKind::Relative,
                 connectors: guest.vkb.connectors,
                 limits: input_limits(&own_limits),
             },

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bitflags::bitflags;
 
-use crate::backend::{Event, OutputId, OutputInfo, Presentation};
+use crate::backend::{Event, OutputId, OutputInfo, Presentation, Source};
 use crate::control::{Request, Response, Server};
 use crate::frame::{Made, Pacing};
 use crate::guest::accounts::Accounts;
@@ -37,7 +37,7 @@ bitflags! {
         const CHANNELS = 1 << 1;
         /// Released exports.
         const GRANTS = 1 << 2;
-        /// The presentation backend.
+        /// What the presentation backend hears from, but for the displays.
         const PRESENTATION = 1 << 3;
         /// The control socket.
         const CONTROL = 1 << 4;
@@ -45,6 +45,8 @@ bitflags! {
         const SIMULATOR = 1 << 5;
         /// A signal to stop.
         const STOP = 1 << 6;
+        /// Displays that show a frame.
+        const DISPLAYS = 1 << 7;
     }
 }
 
@@ -202,7 +204,12 @@ impl State {
 
     fn follow_presentation(&mut self, ready: Ready, now: Time) {
         let due = self.presentation.deadline().is_some_and(|deadline| deadline <= now);
-        if ready.contains(Ready::PRESENTATION) || due {
+        for (flag, source) in [(Ready::DISPLAYS, Source::Displays), (Ready::PRESENTATION, Source::Others)] {
+            if ready.contains(flag) {
+                self.presentation.gather(source);
+            }
+        }
+        if due || ready.intersects(Ready::DISPLAYS | Ready::PRESENTATION) {
             self.presentation.dispatch(now);
         }
         let mut events = Vec::new();
@@ -303,7 +310,7 @@ impl State {
         for output in due {
             let begun = (self.clock)();
             let frame = self.scene.frame(output);
-            let commit = self.presentation.commit(output, &frame);
+            let commit = self.presentation.commit(output, frame);
             let made = Made { took: (self.clock)().saturating_sub(begun), drawn: self.presentation.draws(output) };
             self.pacing.committed(output, commit, made, now);
         }
@@ -397,7 +404,13 @@ impl State {
         self.control.poll_fd()
     }
 
-    /// The presentation backend's descriptor, if it has one.
+    /// The displays' descriptors.
+    #[must_use]
+    pub fn display_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.presentation.display_fds()
+    }
+
+    /// The descriptor of what else the presentation backend hears from, if there is one.
     #[must_use]
     pub fn presentation_fd(&self) -> Option<BorrowedFd<'_>> {
         self.presentation.poll_fd()

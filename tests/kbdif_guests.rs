@@ -74,6 +74,17 @@ fn a_plain_vkb_line_gives_a_pointer_and_a_touch_screen_that_fit_the_display() {
 }
 
 #[test]
+fn a_guest_configured_for_motion_alone_gets_no_positions() {
+    let mut desk = Desk::start();
+    let mut peer = desk.peer("game", "conn-a:640x480", LINUX);
+    let window = desk.windows(&peer)[0];
+    let capabilities = desk.capabilities(window).unwrap();
+    assert_eq!((capabilities.absolute, capabilities.relative), (None, true));
+    desk.input(window, &[Input::Motion { dx: 3, dy: -4 }]);
+    assert_eq!(seen(&mut desk, &mut peer), ["pointer REL_X 0 3", "pointer REL_Y 0 -4"]);
+}
+
+#[test]
 fn what_the_vkb_line_says_is_kept() {
     let mut desk = Desk::start();
     let line = format!("{LINUX},unique-id=x,feature-abs-pointer=1,width=1280,height=960,feature-disable-keyboard=1");

@@ -144,6 +144,15 @@ pub enum Event {
     Resumed,
 }
 
+/// What a backend hears from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The displays, of frames that they show.
+    Displays,
+    /// The session, the user, and what is plugged in.
+    Others,
+}
+
 /// What the backends do.
 pub trait Presentation {
     /// A short name for the user: `headless`, `kms`.
@@ -177,7 +186,7 @@ pub trait Presentation {
     fn evict(&mut self, buffer: BufferId);
 
     /// Shows the frame on the output. A buffer that is not known is left out.
-    fn commit(&mut self, output: OutputId, frame: &Frame) -> Commit;
+    fn commit(&mut self, output: OutputId, frame: Frame) -> Commit;
 
     /// Whether the output's last frame was drawn, all of it or a part; `false` where guests' buffers on planes are all
     /// there is.
@@ -188,8 +197,8 @@ pub trait Presentation {
     /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
     fn bytes_copied(&self, buffer: BufferId) -> u64;
 
-    /// How an element of the output's last frame gets onto the display; `None` for one that is not in it, and where
-    /// there are no planes.
+    /// How a guest's picture or the pointer of the output's last frame gets onto the display; `None` for one that is not
+    /// in it, and where there are no planes.
     fn scanout(&self, _output: OutputId, _element: ElementId) -> Option<Scanout> {
         None
     }
@@ -209,15 +218,26 @@ pub trait Presentation {
     /// Lights the lamps of all keyboards, those that come later too.
     fn set_lamps(&mut self, lamps: Lamps);
 
-    /// Takes in what the kernel or the clock has for us. To be called when [`Presentation::poll_fd`] is
-    /// readable and when [`Presentation::deadline`] has come.
+    /// Takes in what has come; [`Presentation::dispatch`] is to follow. Does not wait where nothing has come.
+    fn gather(&mut self, _from: Source) {}
+
+    /// Works off what was gathered, and what the clock says: to be called after [`Presentation::gather`], and when
+    /// [`Presentation::deadline`] has come.
     fn dispatch(&mut self, now: Time);
 
     /// Moves what happened into `out`, in order.
     fn take_events(&mut self, out: &mut Vec<Event>);
 
-    /// Becomes readable when [`Presentation::dispatch`] has something to do.
-    fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
+    /// Readable when [`Source::Displays`] has something: the displays' own descriptors, without anything between them
+    /// and the one wait, since each frame comes by them.
+    fn display_fds(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
+
+    /// Readable when [`Source::Others`] has something.
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 
     /// When [`Presentation::dispatch`] has to be called at the latest.
     fn deadline(&self) -> Option<Time>;

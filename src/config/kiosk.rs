@@ -150,19 +150,6 @@ pub enum Fit {
     Crop,
 }
 
-impl Fit {
-    /// The word of the configuration.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Centre => "centre",
-            Self::Scale => "scale",
-            Self::Stretch => "stretch",
-            Self::Crop => "crop",
-        }
-    }
-}
-
 /// Degrees clockwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Turn {

@@ -184,8 +184,21 @@ impl GuestConfig {
 pub struct VkbConfig {
     /// Whether its devices of backend type `qemu` are served too, for a guest that has no QEMU.
     pub take_qemu: bool,
+    /// How its pointer works.
+    pub pointer: PointerKind,
     /// Connectors by the `unique-id` of the input device that serves each.
     pub connectors: BTreeMap<String, String>,
+}
+
+/// How a guest's pointer works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PointerKind {
+    /// It is where the user's is.
+    #[default]
+    Absolute,
+    /// It is told of motion alone, and takes the user's pointer with a click.
+    Relative,
 }
 
 /// `[control]`

@@ -112,6 +112,12 @@ pub struct OutputStatus {
     pub refresh_mhz: u32,
     /// Frames shown so far.
     pub frames: u64,
+    /// The plane that shows our cursor, such as `plane 41 (cursor)`, while it is on this output.
+    #[serde(default)]
+    pub cursor_plane: Option<String>,
+    /// Why it is drawn although the backend has planes.
+    #[serde(default)]
+    pub cursor_plane_refused: Option<String>,
 }
 
 /// One guest.

@@ -79,7 +79,16 @@ fn outputs(outputs: &[OutputStatus]) -> String {
             output.frames.to_string(),
         ]);
     }
-    table.render()
+    let mut text = table.render();
+    for output in outputs {
+        let name = printable(&output.name);
+        match (&output.cursor_plane, &output.cursor_plane_refused) {
+            (Some(plane), _) => line(&mut text, &format!("{name}: cursor on {}", printable(plane))),
+            (None, Some(why)) => line(&mut text, &format!("{name}: cursor on no plane: {}", printable(why))),
+            (None, None) => {}
+        }
+    }
+    text
 }
 
 fn connectors(guests: &[GuestStatus]) -> String {

@@ -80,8 +80,14 @@ fn sample() -> Status {
         last_refusal: Some("buffer 0x2a:\u{1b}[2J too small".to_owned()),
         ..GuestStatus::default()
     };
-    let output =
-        OutputStatus { name: "HDMI-A-1".to_owned(), width: 1920, height: 1080, refresh_mhz: 59_940, frames: 77 };
+    let output = OutputStatus {
+        name: "HDMI-A-1".to_owned(),
+        width: 1920,
+        height: 1080,
+        refresh_mhz: 59_940,
+        frames: 77,
+        ..OutputStatus::default()
+    };
     Status {
         version: "0.1.0".to_owned(),
         platform: "xen".to_owned(),
@@ -334,6 +340,15 @@ fn the_table_tells_the_plane_or_why_there_is_none() {
     let connector = &mut status.guests[0].connectors[0];
     (connector.presented_by, connector.plane) = (PresentedBy::Plane, Some("plane 31 (primary)".to_owned()));
     assert!(render(&status).contains("\nweb 0: on plane 31 (primary)\n"));
+}
+
+#[test]
+fn the_table_tells_where_the_cursor_is() {
+    let mut status = sample();
+    status.outputs[0].cursor_plane_refused = Some("the display has no cursor plane".to_owned());
+    assert!(render(&status).contains("77\nHDMI-A-1: cursor on no plane: the display has no cursor plane\n"));
+    status.outputs[0].cursor_plane = Some("plane 41 (cursor)".to_owned());
+    assert!(render(&status).contains("77\nHDMI-A-1: cursor on plane 41 (cursor)\n"));
 }
 
 #[test]

@@ -160,7 +160,8 @@ impl Keyboards {
         }
         let backend = entry.device.half().directory();
         let write = |(key, value): (&str, u32)| Change::Write(format!("{backend}/{key}"), value.to_string());
-        let missing = entry.device.features().missing((width, height), entry.policy.input.limits.contacts);
+        let policy = &entry.policy.input;
+        let missing = entry.device.features().missing((width, height), policy.limits.contacts, policy.relative_pointer);
         let changes: Vec<_> = missing.into_iter().map(write).collect();
         if !changes.is_empty() {
             tracing::debug!("{}: input device {}: {changes:?}", entry.name, id.key.device);

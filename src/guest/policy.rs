@@ -79,6 +79,8 @@ fn is_uuid(text: &str) -> bool {
 pub struct InputPolicy {
     /// Whether its devices under `backend/vkbd` are ours too, and not QEMU's.
     pub take_vkbd: bool,
+    /// Whether its pointer is not to be offered absolute positions.
+    pub relative_pointer: bool,
     /// Connectors by the `unique-id` of the device that serves each, where the two names differ.
     pub connectors: BTreeMap<String, String>,
     /// What they may use.

@@ -162,9 +162,15 @@ impl Features {
     }
 
     /// What to write into our directory before the guest looks, so that its pointer and its touch screen fit a
-    /// display of that size; what the toolstack has configured stays as it is.
+    /// display of that size; what the toolstack has configured stays as it is. A relative pointer is one that is not
+    /// offered positions.
     #[must_use]
-    pub fn missing(&self, (width, height): (u32, u32), contacts: u8) -> Vec<(&'static str, u32)> {
+    pub fn missing(
+        &self,
+        (width, height): (u32, u32),
+        contacts: u8,
+        relative_pointer: bool,
+    ) -> Vec<(&'static str, u32)> {
         let mut keys = Vec::new();
         let mut add = |key: &'static str, present: Option<u32>, value: u32| {
             if present.is_none() {
@@ -172,7 +178,7 @@ impl Features {
             }
         };
         if !is_on(self.disable_pointer) {
-            add("feature-abs-pointer", self.abs_pointer, 1);
+            add("feature-abs-pointer", self.abs_pointer, u32::from(!relative_pointer));
             add("width", self.width, width);
             add("height", self.height, height);
         }
@@ -194,7 +200,7 @@ impl Features {
                 "feature-disable-pointer=1: the guest gets no keys either, since Linux crashes on a key without a \
                  pointer; take it out of the guest's vkb line",
             );
-        } else if !is_on(self.abs_pointer) {
+        } else if self.abs_pointer.is_none() {
             complaints.push(
                 "no feature-abs-pointer: the guest's pointer won't follow the mouse; start grantway before the guest, \
                  or put feature-abs-pointer=1,width=W,height=H into its vkb line",
@@ -277,16 +283,20 @@ mod tests {
 
     #[test]
     fn what_the_toolstack_wrote_stays() {
-        let all = features(&[]).missing((640, 480), 10);
+        let all = features(&[]).missing((640, 480), 10, false);
         assert_eq!(all.len(), 7);
+        let relative = features(&[]).missing((640, 480), 0, true);
+        assert_eq!(relative, [("feature-abs-pointer", 0), ("width", 640), ("height", 480)]);
+        assert_eq!(features(&[("feature-abs-pointer", "1")]).missing((640, 480), 0, true).len(), 2);
         let some = features(&[("feature-abs-pointer", "0"), ("width", "100"), ("feature-multi-touch", "0")]);
-        assert_eq!(some.missing((640, 480), 10), [("height", 480)]);
-        assert_eq!(features(&[("feature-disable-pointer", "1")]).missing((640, 480), 0), []);
+        assert_eq!(some.missing((640, 480), 10, false), [("height", 480)]);
+        assert_eq!(features(&[("feature-disable-pointer", "1")]).missing((640, 480), 0, false), []);
     }
 
     #[test]
     fn a_configuration_that_does_not_work_is_complained_of() {
         assert_eq!(features(&[]).complaints().len(), 1);
+        assert_eq!(features(&[("feature-abs-pointer", "0"), ("width", "1"), ("height", "1")]).complaints(), [""; 0]);
         let good = [("feature-abs-pointer", "1"), ("width", "640"), ("height", "480")];
         assert_eq!(features(&good).complaints(), [""; 0]);
         assert_eq!(features(&good[..2]).complaints().len(), 1);

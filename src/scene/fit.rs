@@ -17,6 +17,19 @@ pub enum Fit {
     Crop,
 }
 
+impl Fit {
+    /// The word for it, in the configuration and in `status`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Centre => "centre",
+            Self::Scale => "scale",
+            Self::Stretch => "stretch",
+            Self::Crop => "crop",
+        }
+    }
+}
+
 /// Which part of a picture is shown where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fitted {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::SceneOutput;
+use super::arrangement::{Arrangement, View};
 use super::decoration::{self, TITLE};
 use super::element::{Color, Content, Element, ElementId, OutputId, Pixmap, Rect, Rotation, Size};
 use super::fit::{self, Fit, Fitted};
@@ -158,23 +159,11 @@ impl Kiosk {
         }
     }
 
-    /// What shows on an output where nothing else is.
-    pub(super) fn ground(&self, output: OutputId) -> Color {
-        self.grounds.iter().find(|(id, _)| *id == output).map_or(GROUND, |(_, color)| *color)
-    }
-
     /// Draws a window's label and owner as its mapping needs them.
     pub(super) fn fit_window(&self, window: &mut GuestWindow, outputs: &[SceneOutput], font: Option<&Font>) {
         let Some((slot, area)) = self.slot(window).and_then(|slot| Some((slot, slot.area(outputs)?))) else { return };
         let inside = slot.mapping.rotation.turn(Size { width: area.width, height: area.height });
         window.fit_into(inside.width, inside, font);
-    }
-
-    /// A window of this mapping has drawn.
-    pub(super) fn drew(&mut self, slot: Option<usize>) {
-        if let Some(slot) = slot.and_then(|slot| self.slots.get_mut(slot)) {
-            slot.seen = true;
-        }
     }
 
     pub(super) fn wants_still(&mut self, slot: usize, now: Time) -> bool {
@@ -199,18 +188,6 @@ impl Kiosk {
         self.slots.get(window.slot?)
     }
 
-    /// Where a window's picture is, if it is its mapping's.
-    pub(super) fn placement(
-        &self,
-        window: &GuestWindow,
-        outputs: &[SceneOutput],
-        windows: &[GuestWindow],
-    ) -> Option<(OutputId, Rect)> {
-        let slot = self.slot(window)?;
-        occupant(window.slot?, windows).filter(|occupant| occupant.id == window.id)?;
-        Some((slot.output?, slot.fitted(window, outputs)?.target))
-    }
-
     /// The output that a window's mapping has for itself, upright.
     pub(super) fn whole_output(&self, window: &GuestWindow) -> Option<OutputId> {
         let slot = self.slot(window)?;
@@ -218,9 +195,53 @@ impl Kiosk {
         slot.output.filter(|_| area.is_none() && rotation == Rotation::None && !label)
     }
 
-    /// The windows that get input, front to back: those that have drawn. One that has switched its screen off is
-    /// among them, or nobody could wake it.
-    pub(super) fn spots(&self, outputs: &[SceneOutput], areas: &[Area], windows: &[GuestWindow]) -> Vec<Spot> {
+    pub(super) fn mapped(&self, outputs: &[SceneOutput], windows: &[GuestWindow]) -> Vec<Mapped> {
+        let mapped = |(index, slot): (usize, &Slot)| {
+            let window = occupant(index, windows);
+            let picture = window.and_then(|window| Some((window.size, slot.fitted(window, outputs)?)));
+            Mapped {
+                output: slot.output,
+                window: window.map(|window| window.id),
+                area: slot.area(outputs),
+                picture,
+                showing: slot.showing(window),
+            }
+        };
+        self.slots.iter().enumerate().map(mapped).collect()
+    }
+}
+
+impl Arrangement for Kiosk {
+    /// [`Kiosk::assign`] is to follow.
+    fn set_outputs(&mut self, _before: &[SceneOutput], _now: &[SceneOutput], _windows: &mut [GuestWindow]) {}
+
+    fn fit(&mut self, index: usize, windows: &mut [GuestWindow], outputs: &[SceneOutput], font: Option<&Font>) {
+        if let Some(window) = windows.get_mut(index) {
+            self.fit_window(window, outputs, font);
+        }
+    }
+
+    fn drew(&mut self, window: &GuestWindow) {
+        if let Some(slot) = window.slot.and_then(|slot| self.slots.get_mut(slot)) {
+            slot.seen = true;
+        }
+    }
+
+    /// Something stands in for it.
+    fn removed(&mut self, _window: WindowId) -> bool {
+        true
+    }
+
+    /// Where a window's picture is, if it is its mapping's.
+    fn placement(&self, view: View<'_>, window: &GuestWindow) -> Option<(OutputId, Rect)> {
+        let slot = self.slot(window)?;
+        occupant(window.slot?, view.windows).filter(|occupant| occupant.id == window.id)?;
+        Some((slot.output?, slot.fitted(window, view.outputs)?.target))
+    }
+
+    /// The windows that have drawn. One that has switched its screen off is among them, or nobody could wake it.
+    fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot> {
+        let View { outputs, windows, .. } = view;
         let spot = |index: &usize| {
             let slot = self.slots.get(*index)?;
             let window = occupant(*index, windows).filter(|window| window.drew)?;
@@ -243,19 +264,16 @@ impl Kiosk {
         self.order.iter().filter_map(spot).filter(|spot| spot.content.width > 0 && spot.content.height > 0).collect()
     }
 
-    /// The picture of an output, front to back.
-    pub(super) fn elements(
-        &self,
-        output: SceneOutput,
-        windows: &[GuestWindow],
-        attention: bool,
-        out: &mut Vec<Element>,
-    ) {
+    fn background(&self, _view: View<'_>, output: SceneOutput) -> Color {
+        self.grounds.iter().find(|(id, _)| *id == output.id).map_or(GROUND, |(_, color)| *color)
+    }
+
+    fn elements(&self, view: View<'_>, output: SceneOutput, out: &mut Vec<Element>) {
         for index in &self.order {
             let Some(slot) = self.slots.get(*index).filter(|slot| slot.output == Some(output.id)) else { continue };
             let Some(whole) = slot.whole(&[output]) else { continue };
-            let window = occupant(*index, windows);
-            if attention {
+            let window = occupant(*index, view.windows);
+            if view.attention {
                 // No guest's picture is shown meanwhile, not even an old one.
                 let Some(window) = window else { continue };
                 window.owner_elements(whole, slot.mapping.rotation, out);
@@ -264,21 +282,6 @@ impl Kiosk {
             }
             slot.elements(*index, window, &[output], out);
         }
-    }
-
-    pub(super) fn mapped(&self, outputs: &[SceneOutput], windows: &[GuestWindow]) -> Vec<Mapped> {
-        let mapped = |(index, slot): (usize, &Slot)| {
-            let window = occupant(index, windows);
-            let picture = window.and_then(|window| Some((window.size, slot.fitted(window, outputs)?)));
-            Mapped {
-                output: slot.output,
-                window: window.map(|window| window.id),
-                area: slot.area(outputs),
-                picture,
-                showing: slot.showing(window),
-            }
-        };
-        self.slots.iter().enumerate().map(mapped).collect()
     }
 }
 

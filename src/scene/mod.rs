@@ -4,8 +4,10 @@
 //! A [`Scene`] holds one window per guest connector, and describes each output's picture as a
 //! [`Frame`]. Content is shown at 1:1, never scaled, unless a [`kiosk`] says otherwise.
 
+mod arrangement;
 pub mod cursor;
 pub mod decoration;
+mod desktop;
 pub mod element;
 pub mod fit;
 pub mod focus;
@@ -17,13 +19,14 @@ pub mod text;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use self::arrangement::{Layout, View};
 pub use self::decoration::WindowLabel;
+use self::desktop::Desktop;
 use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
-use self::focus::{Spot, Stage};
-use self::guest_window::{FIRST_ELEMENT, GuestWindow, Look};
+use self::focus::Stage;
+use self::guest_window::{FIRST_ELEMENT, GuestWindow};
 pub use self::guest_window::{Shown, WindowId};
 use self::kiosk::Kiosk;
-use self::layout::Place;
 use self::text::Font;
 use crate::time::Time;
 
@@ -36,9 +39,6 @@ pub const AROUND_FULL_SCREEN: Color = Color { red: 0, green: 0, blue: 0 };
 /// The largest side of a content, in pixels.
 const LARGEST: i32 = 16_384;
 
-const WAITING: Color = Color { red: 128, green: 138, blue: 150 };
-/// No window has this number, so no element of a window has this name.
-const WAITING_ID: ElementId = ElementId(0);
 const BANNER_ID: ElementId = ElementId(2);
 const _: () = assert!(BANNER_ID.0 < FIRST_ELEMENT, "an element of the scene's own has a window's name");
 
@@ -61,12 +61,9 @@ pub struct Scene {
     outputs: Vec<SceneOutput>,
     /// Back to front: the newest is in front, unless another one was raised.
     windows: Vec<GuestWindow>,
-    full_screen: Option<WindowId>,
-    /// What is fixed; `None` on a desktop.
-    kiosk: Option<Kiosk>,
+    layout: Layout,
     next: u64,
     font: Option<Font>,
-    waiting: Option<Rc<Pixmap>>,
     focus: Option<WindowId>,
     cursor: Option<(OutputId, i32, i32)>,
     arrow: Rc<Pixmap>,
@@ -87,20 +84,15 @@ impl Scene {
     pub fn new() -> Self {
         let font = Font::bundled().map_err(|error| tracing::error!(%error, "labels have no text")).ok();
         let room = Size { width: i32::MAX, height: i32::MAX };
-        let waiting = font
-            .as_ref()
-            .and_then(|font| decoration::draw_note(font, "Grantway is waiting for a guest", WAITING, BACKGROUND, room));
         let banner = font
             .as_ref()
             .and_then(|font| decoration::draw_note(font, BANNER, BANNER_INK, decoration::RING_COLOR, room));
         Self {
             outputs: Vec::new(),
             windows: Vec::new(),
-            full_screen: None,
-            kiosk: None,
+            layout: Layout::Desktop(Desktop::new(font.as_ref())),
             next: 1,
             font,
-            waiting,
             focus: None,
             cursor: None,
             arrow: cursor::arrow(),
@@ -110,26 +102,10 @@ impl Scene {
         }
     }
 
-    /// Says which outputs there are, in the order in which they are filled. Windows keep their places as
-    /// far as they can; the others are placed anew, oldest first.
+    /// Says which outputs there are, in the order in which they are filled.
     pub fn set_outputs(&mut self, outputs: &[SceneOutput]) {
         let before = std::mem::replace(&mut self.outputs, outputs.to_vec());
-        let places: Vec<_> = self.windows.iter_mut().map(|window| window.place.take()).collect();
-        for (index, place) in places.into_iter().enumerate() {
-            let moved = place.and_then(|place| {
-                let id = before.get(place.output)?.id;
-                let output = self.outputs.iter().position(|output| output.id == id)?;
-                Some(Place { output, ..place })
-            });
-            if let Some(place) = moved {
-                self.keep(index, place);
-            }
-        }
-        let mut oldest_first: Vec<usize> = (0..self.windows.len()).collect();
-        oldest_first.sort_by_key(|index| self.windows.get(*index).map(|window| window.id));
-        for index in oldest_first {
-            self.place(index);
-        }
+        self.layout.get_mut().set_outputs(&before, &self.outputs, &mut self.windows);
         self.damaged = outputs.iter().map(|output| output.id).collect();
     }
 
@@ -144,11 +120,8 @@ impl Scene {
         self.next += 1;
         let mut window = GuestWindow::new(id, label, within_limits(content_size), self.font.as_ref());
         window.slot = slot;
-        if let Some(kiosk) = &self.kiosk {
-            kiosk.fit_window(&mut window, &self.outputs, self.font.as_ref());
-        }
         self.windows.push(window);
-        self.place(self.windows.len() - 1);
+        self.fit(self.windows.len() - 1);
         // The first window ends the waiting.
         if self.windows.len() == 1 {
             self.damage_all();
@@ -160,36 +133,22 @@ impl Scene {
     /// Takes a window away; nothing happens if it is not there.
     pub fn remove_window(&mut self, id: WindowId) {
         self.damage(id);
-        if self.full_screen == Some(id) {
-            self.set_fullscreen(None);
-        }
+        let more = self.layout.get_mut().removed(id);
         self.focus = self.focus.filter(|focus| *focus != id);
         self.windows.retain(|window| window.id != id);
-        // What stands in for it.
-        if self.kiosk.is_some() {
-            self.damage_all();
-        }
-        if self.windows.is_empty() {
+        if more || self.windows.is_empty() {
             self.damage_all();
         }
     }
 
-    /// Changes the size of a window's content. It stays where it is if there is room.
+    /// Changes the size of a window's content.
     pub fn resize_content(&mut self, id: WindowId, content_size: Size) {
         let Some(index) = self.windows.iter().position(|window| window.id == id) else { return };
         self.damage(id);
-        let font = self.font.as_ref();
-        let place = self.windows.get_mut(index).and_then(|window| {
-            window.resize(within_limits(content_size), font);
-            if let Some(kiosk) = &self.kiosk {
-                kiosk.fit_window(window, &self.outputs, font);
-            }
-            window.place.take()
-        });
-        if let Some(place) = place {
-            self.keep(index, place);
+        if let Some(window) = self.windows.get_mut(index) {
+            window.resize(within_limits(content_size), self.font.as_ref());
         }
-        self.place(index);
+        self.fit(index);
         self.damage(id);
     }
 
@@ -200,9 +159,7 @@ impl Scene {
             window.shown = shown;
             if shown.is_some() {
                 window.drew = true;
-                if let Some(kiosk) = &mut self.kiosk {
-                    kiosk.drew(window.slot);
-                }
+                self.layout.get_mut().drew(window);
             }
             self.damage(id);
         }
@@ -211,20 +168,16 @@ impl Scene {
     /// Gives one window its whole output, without decoration, or ends that. In a kiosk nothing happens: what is
     /// where is fixed.
     pub fn set_fullscreen(&mut self, id: Option<WindowId>) {
-        if self.kiosk.is_some() {
-            return;
-        }
         let id = id.filter(|id| self.windows.iter().any(|window| window.id == *id));
-        if self.full_screen != id {
-            self.full_screen = id;
+        if self.layout.get_mut().set_fullscreen(id) {
             self.damage_all();
         }
     }
 
     /// The window that has an output for itself.
     #[must_use]
-    pub const fn fullscreen(&self) -> Option<WindowId> {
-        self.full_screen
+    pub fn fullscreen(&self) -> Option<WindowId> {
+        self.layout.get().fullscreen()
     }
 
     /// The windows, oldest first, shown or not.
@@ -287,24 +240,7 @@ impl Scene {
     #[must_use]
     pub fn stage(&self) -> Stage {
         let areas = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
-        if let Some(kiosk) = &self.kiosk {
-            let spots = kiosk.spots(&self.outputs, &areas, &self.windows);
-            return Stage { areas, spots };
-        }
-        let spots = self.windows.iter().rev().filter_map(|window| {
-            let place = window.place?;
-            let area = areas.get(place.output)?;
-            let (_, content) = self.placement(window.id)?;
-            let full_screen = self.full_screen == Some(window.id);
-            let outer = if full_screen { Rect { x: 0, y: 0, ..area.rect } } else { place.rect };
-            let moved = |rect: Rect| Rect { x: rect.x.saturating_add(area.rect.x), y: rect.y, ..rect };
-            let source = Rect { x: 0, y: 0, ..content };
-            let (window, size) = (window.id, window.size);
-            let (outer, content) = (moved(outer), moved(content));
-            let rotation = Rotation::None;
-            Some(Spot { window, output: area.output, outer, content, source, rotation, size, full_screen })
-        });
-        let spots = spots.collect();
+        let spots = self.layout.get().spots(self.view(), &areas);
         Stage { areas, spots }
     }
 
@@ -312,16 +248,7 @@ impl Scene {
     #[must_use]
     pub fn placement(&self, id: WindowId) -> Option<(OutputId, Rect)> {
         let window = self.window(id)?;
-        if let Some(kiosk) = &self.kiosk {
-            return kiosk.placement(window, &self.outputs, &self.windows);
-        }
-        let place = window.place?;
-        let output = self.outputs.get(place.output)?;
-        match self.full_screen_on(place.output) {
-            None => Some((output.id, window.content_rect(&place.rect))),
-            Some(full) if full.id == id => Some((output.id, layout::full_screen(output.size, window.size))),
-            Some(_) => None,
-        }
+        self.layout.get().placement(self.view(), window)
     }
 
     /// The element that shows a window's picture, where it is in a frame.
@@ -334,50 +261,31 @@ impl Scene {
     #[must_use]
     pub fn frame(&self, output: OutputId) -> Frame {
         let mut frame = Frame { elements: Vec::new(), background: BACKGROUND };
-        let Some(index) = self.outputs.iter().position(|other| other.id == output) else { return frame };
-        let Some(size) = self.outputs.get(index).map(|output| output.size) else { return frame };
-        frame.elements.extend(self.cursor_on(output));
+        let Some(output) = self.outputs.iter().copied().find(|other| other.id == output) else { return frame };
+        frame.elements.extend(self.cursor_on(output.id));
         if self.attention {
-            frame.elements.extend(self.banner.as_ref().and_then(|banner| banner_element(banner, size)));
+            frame.elements.extend(self.banner.as_ref().and_then(|banner| banner_element(banner, output.size)));
         }
-        if let Some(kiosk) = &self.kiosk {
-            frame.background = kiosk.ground(output);
-            kiosk.elements(SceneOutput { id: output, size }, &self.windows, self.attention, &mut frame.elements);
-            return frame;
-        }
-        if let Some(window) = self.full_screen_on(index) {
-            frame.background = AROUND_FULL_SCREEN;
-            let target = layout::full_screen(size, window.size);
-            window.content(target, self.look(window), &mut frame.elements);
-            frame.elements.extend(self.attention.then(|| window.cover(target)));
-            return frame;
-        }
-        for window in self.windows.iter().rev() {
-            if let Some(place) = window.place.filter(|place| place.output == index) {
-                window.elements(&place.rect, self.look(window), &mut frame.elements);
-            }
-        }
-        if self.windows.is_empty() && index == 0 {
-            frame.elements.extend(self.waiting_note(size));
-        }
+        frame.background = self.layout.get().background(self.view(), output);
+        self.layout.get().elements(self.view(), output, &mut frame.elements);
         frame
     }
 
     /// From now on only what these mappings say is shown, once [`Scene::assign`] has said where.
     pub fn set_kiosk(&mut self, mappings: Vec<kiosk::Mapping>) {
-        self.kiosk = Some(Kiosk::new(mappings, self.font.as_ref()));
+        self.layout = Layout::Kiosk(Kiosk::new(mappings, self.font.as_ref()));
     }
 
     /// Whether what is where is fixed.
     #[must_use]
     pub const fn is_kiosk(&self) -> bool {
-        self.kiosk.is_some()
+        self.layout.kiosk().is_some()
     }
 
     /// Says which output each of the kiosk's mappings has, and what shows on outputs where nothing else is. To be
     /// called after each [`Scene::set_outputs`].
     pub fn assign(&mut self, outputs: &[Option<OutputId>], grounds: &[(OutputId, Color)]) {
-        let Some(kiosk) = &mut self.kiosk else { return };
+        let Some(kiosk) = self.layout.kiosk_mut() else { return };
         kiosk.assign(outputs, grounds, &self.outputs);
         for window in &mut self.windows {
             kiosk.fit_window(window, &self.outputs, self.font.as_ref());
@@ -394,13 +302,13 @@ impl Scene {
     /// The output that a window's mapping has for itself, upright.
     #[must_use]
     pub fn whole_output(&self, id: WindowId) -> Option<OutputId> {
-        self.kiosk.as_ref()?.whole_output(self.window(id)?)
+        self.layout.kiosk()?.whole_output(self.window(id)?)
     }
 
     /// What each of the kiosk's mappings shows, in their order; nothing on a desktop.
     #[must_use]
     pub fn mapped(&self) -> Vec<kiosk::Mapped> {
-        self.kiosk.as_ref().map(|kiosk| kiosk.mapped(&self.outputs, &self.windows)).unwrap_or_default()
+        self.layout.kiosk().map(|kiosk| kiosk.mapped(&self.outputs, &self.windows)).unwrap_or_default()
     }
 
     /// What of a window's buffer is to be copied, now that it is about to go, to be shown in its place; not more
@@ -408,13 +316,13 @@ impl Scene {
     pub fn wants_still(&mut self, id: WindowId, now: Time) -> Option<Shown> {
         let window = self.windows.iter().find(|window| window.id == id)?;
         let shown = window.shown?;
-        self.kiosk.as_mut()?.wants_still(window.slot?, now).then_some(shown)
+        self.layout.kiosk_mut()?.wants_still(window.slot?, now).then_some(shown)
     }
 
     /// Takes the copy that [`Scene::wants_still`] asked for.
     pub fn keep_still(&mut self, id: WindowId, picture: Pixmap) {
         let slot = self.windows.iter().find(|window| window.id == id).and_then(|window| window.slot);
-        if let (Some(slot), Some(kiosk)) = (slot, &mut self.kiosk) {
+        if let (Some(slot), Some(kiosk)) = (slot, self.layout.kiosk_mut()) {
             kiosk.keep_still(slot, picture, &self.outputs);
         }
     }
@@ -424,8 +332,8 @@ impl Scene {
         std::mem::take(&mut self.damaged).into_iter().collect()
     }
 
-    fn look(&self, window: &GuestWindow) -> Look {
-        Look { focused: self.focus == Some(window.id), owner: self.attention }
+    fn view(&self) -> View<'_> {
+        View { outputs: &self.outputs, windows: &self.windows, focus: self.focus, attention: self.attention }
     }
 
     fn cursor_on(&self, output: OutputId) -> Option<Element> {
@@ -435,47 +343,13 @@ impl Scene {
         Some(own_picture(CURSOR_ID, target, &self.arrow))
     }
 
-    fn waiting_note(&self, size: Size) -> Option<Element> {
-        let note = self.waiting.as_ref()?;
-        let (width, height) = (i32::try_from(note.width).ok()?, i32::try_from(note.height).ok()?);
-        let target = Rect { x: (size.width - width) / 2, y: (size.height - height) / 2, width, height };
-        Some(own_picture(WAITING_ID, target, note))
-    }
-
     fn window(&self, id: WindowId) -> Option<&GuestWindow> {
         self.windows.iter().find(|window| window.id == id)
     }
 
-    fn full_screen_on(&self, output: usize) -> Option<&GuestWindow> {
-        self.window(self.full_screen?).filter(|window| window.place.is_some_and(|place| place.output == output))
-    }
-
-    /// Leaves a window where it was, in its present size, if it can stay there.
-    fn keep(&mut self, index: usize, before: Place) {
-        let (outputs, taken) = self.areas();
-        if let Some(window) = self.windows.get_mut(index) {
-            let size = decoration::outer_size(window.size);
-            let rect = Rect { width: size.width, height: size.height, ..before.rect };
-            let place = Place { rect, ..before };
-            window.place = Some(place).filter(|place| layout::fits(&outputs, &taken, place));
-        }
-    }
-
-    /// Places a window, unless it has a place.
-    fn place(&mut self, index: usize) {
-        if self.kiosk.is_some() {
-            return;
-        }
-        let (outputs, taken) = self.areas();
-        if let Some(window) = self.windows.get_mut(index).filter(|window| window.place.is_none()) {
-            window.place = layout::place(&outputs, &taken, decoration::outer_size(window.size));
-        }
-    }
-
-    /// The outputs' sizes, and where windows are.
-    fn areas(&self) -> (Vec<Size>, Vec<Place>) {
-        let outputs = self.outputs.iter().map(|output| output.size).collect();
-        (outputs, self.windows.iter().filter_map(|window| window.place).collect())
+    /// The window at `index` is new, or has another size.
+    fn fit(&mut self, index: usize) {
+        self.layout.get_mut().fit(index, &mut self.windows, &self.outputs, self.font.as_ref());
     }
 
     fn damage(&mut self, id: WindowId) {

@@ -58,12 +58,7 @@ fn mapping(config: &KioskConfig) -> Result<Mapping, Failure> {
     Ok(Mapping {
         caption: config.guest.clone(),
         area: config.area.map(rect),
-        fit: match config.fit {
-            Fit::Centre => fit::Fit::Centre,
-            Fit::Scale => fit::Fit::Scale,
-            Fit::Stretch => fit::Fit::Stretch,
-            Fit::Crop => fit::Fit::Crop,
-        },
+        fit: fit_of(config.fit),
         rotation: match config.rotate {
             Turn::None => Rotation::None,
             Turn::Right => Rotation::Right,
@@ -106,6 +101,15 @@ fn output_plan(config: &OutputConfig) -> OutputPlan {
     }
 }
 
+const fn fit_of(config: Fit) -> fit::Fit {
+    match config {
+        Fit::Centre => fit::Fit::Centre,
+        Fit::Scale => fit::Fit::Scale,
+        Fit::Stretch => fit::Fit::Stretch,
+        Fit::Crop => fit::Fit::Crop,
+    }
+}
+
 fn place_plan(config: &KioskConfig) -> PlacePlan {
     PlacePlan {
         guest: config.guest.clone(),
@@ -114,7 +118,7 @@ fn place_plan(config: &KioskConfig) -> PlacePlan {
             ConnectorName::UniqueId(id) => id.clone(),
         },
         output: config.output.clone(),
-        fit: config.fit.name(),
+        fit: fit_of(config.fit),
         rotate: config.rotate.degrees(),
         layer: config.layer.get(),
     }

@@ -5,7 +5,7 @@ use crate::backend::panel::PanelPattern;
 use crate::backend::{OutputId, OutputInfo};
 use crate::control::{AreaStatus, PlaceStatus};
 use crate::scene::element::{Color, Rect, Size};
-use crate::scene::fit::Fitted;
+use crate::scene::fit::{Fit, Fitted};
 use crate::scene::kiosk::{Mapped, Showing, StandIn};
 
 use super::State;
@@ -41,8 +41,8 @@ pub struct PlacePlan {
     pub connector: String,
     /// The output's name.
     pub output: String,
-    /// The word for how it fits.
-    pub fit: &'static str,
+    /// How it fits.
+    pub fit: Fit,
     /// Degrees clockwise.
     pub rotate: u32,
     /// What covers what.
@@ -95,7 +95,7 @@ impl State {
             connector: place.connector.clone(),
             output: place.output.clone(),
             area: mapped.area.map(area_status),
-            fit: place.fit.to_owned(),
+            fit: place.fit.name().to_owned(),
             rotate: place.rotate,
             layer: place.layer,
             source: fitted.map(|fitted| area_status(fitted.source)),
@@ -146,10 +146,10 @@ fn unequal(place: &PlacePlan, area: Rect, size: Size, fitted: &Fitted) -> Option
         return (!same).then(|| format!("{width}x{height} is {done} to {}x{}", area.width, area.height));
     }
     let done = match place.fit {
-        "centre" if fitted.source.width < width || fitted.source.height < height => "centred and cut off",
-        "centre" => "centred",
-        "crop" => "scaled and cut off",
-        _ => "scaled",
+        Fit::Centre if fitted.source.width < width || fitted.source.height < height => "centred and cut off",
+        Fit::Centre => "centred",
+        Fit::Crop => "scaled and cut off",
+        Fit::Scale | Fit::Stretch => "scaled",
     };
     Some(format!("{width}x{height} is {done} in {}x{}", area.width, area.height))
 }

@@ -15,6 +15,7 @@ use crate::guest::link::Link;
 use crate::guest::registry::Entry;
 use crate::kbdif::Capabilities;
 use crate::scene::WindowId;
+use crate::scene::element::CURSOR_ID;
 use crate::xen::DomId;
 
 use super::State;
@@ -72,12 +73,15 @@ impl State {
         // To the nearest: 60 Hz are no whole number of nanoseconds.
         let period = output.refresh.as_nanos();
         let refresh_mhz = (1_000_000_000_000_u128 + period / 2).checked_div(period).unwrap_or(0);
+        let (cursor_plane, cursor_plane_refused) = plane(self.presentation.scanout(output.id, CURSOR_ID));
         OutputStatus {
             name: output.name.clone(),
             width: output.width,
             height: output.height,
             refresh_mhz: u32::try_from(refresh_mhz).unwrap_or(u32::MAX),
             frames: self.pacing.frames(output.id),
+            cursor_plane,
+            cursor_plane_refused,
         }
     }
 
@@ -136,11 +140,7 @@ impl State {
         let shown = link.shown(index);
         let imported = shown.and_then(|shown| shown.imported.ok());
         let place = self.window_status(window, outputs);
-        let (plane, plane_refused) = match self.scanout(window) {
-            Some(Scanout::Plane(plane)) => (Some(plane), None),
-            Some(Scanout::Composite(why)) => (None, Some(why)),
-            None => (None, None),
-        };
+        let (plane, plane_refused) = plane(self.scanout(window));
         let size = connector.shown.map_or((connector.width, connector.height), |shown| (shown.width, shown.height));
         ConnectorStatus {
             index,
@@ -200,6 +200,15 @@ impl State {
             width: content.width,
             height: content.height,
         })
+    }
+}
+
+/// The plane, or why there is none.
+fn plane(scanout: Option<Scanout>) -> (Option<String>, Option<String>) {
+    match scanout {
+        Some(Scanout::Plane(plane)) => (Some(plane), None),
+        Some(Scanout::Composite(why)) => (None, Some(why)),
+        None => (None, None),
     }
 }
 

@@ -61,6 +61,7 @@ fn policy() -> PolicyFor {
         limits: Limits::default(),
         input: InputPolicy {
             take_vkbd: domain.name == "no-qemu",
+            relative_pointer: domain.name == "game",
             connectors: [("left-hand".to_owned(), "conn-a".to_owned())].into(),
             limits: kbdif::limits::Limits::default(),
         },

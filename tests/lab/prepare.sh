@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # prepare.sh OUT: everything that a boot of the lab needs, in OUT. As root. The runner calls it.
 #   GRANTWAY, LAB_GUEST     the compositor and the guests' program, as built
-#   LAB_VKMS                not empty: vkms, the display driver of the scenario "planes", too
 #   LAB_KERNEL              the kernel's series, 6.12; else the newest of backports
 #   OUT/tree                link to the Dom0 tree
 #   OUT/xen OUT/vmlinuz OUT/dom0.initrd
@@ -39,9 +38,9 @@ build_helper() {
 
 if [ -d kernel-helper ]; then build_helper; fi
 
-# A display with overlay planes. It is built once, on demand, since it takes the kernel's whole source.
+# A display with planes, built once for each kernel. Scenarios about planes fail by name where it can't be.
 rm -f "$out/payload/vkms.ko"
-if [ -n "${LAB_VKMS:-}" ]; then cp "$("$here/vkms.sh" "$tree" | tail -n 1)" "$out/payload/vkms.ko"; fi
+if vkms=$("$here/vkms.sh" "$tree" | tail -n 1); then cp "$vkms" "$out/payload/vkms.ko"; fi
 
 # Scenarios that need the compositor fail by name when it was not built.
 rm -f "$out/payload/grantway"

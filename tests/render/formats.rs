@@ -126,9 +126,9 @@ impl Case {
             guest.write(&bytes);
             let target = rect(0, 0, self.layout.width, HEIGHT);
             let frame = frame(vec![(1, target, shown(imported.id, &self.layout, version))]);
-            assert_eq!(backend.commit(output, &frame), Commit::Submitted);
+            assert_eq!(backend.commit(output, frame.clone()), Commit::Submitted);
             settle(backend);
-            assert_eq!(backend.commit(output, &frame), Commit::NoDamage);
+            assert_eq!(backend.commit(output, frame.clone()), Commit::NoDamage);
             self.compare(backend, output, &bytes, imported.path);
         }
         imported
@@ -224,7 +224,7 @@ fn a_copy_reads_the_shown_part_alone() {
             let content = Content::Buffer { buffer: imported.id, source: *source, version: 1 };
             (id, Rect { x: *x, y: *y, ..*source }, content)
         });
-        assert_eq!(backend.commit(output, &frame(contents.collect())), Commit::Submitted);
+        assert_eq!(backend.commit(output, frame(contents.collect())), Commit::Submitted);
         let picture = backend.screenshot(output).unwrap();
         for (source, (left, top)) in parts {
             for (x, y) in (0..source.width.min(60 - left)).flat_map(|x| (0..source.height).map(move |y| (x, y))) {

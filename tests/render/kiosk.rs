@@ -120,7 +120,7 @@ impl Kiosk {
 
     fn picture(&mut self, output: usize) -> Pixmap {
         let id = self.outputs[output];
-        self.backend.commit(id, &self.scene.frame(id));
+        self.backend.commit(id, self.scene.frame(id));
         settle(&mut self.backend);
         self.backend.screenshot(id).unwrap()
     }

@@ -33,8 +33,8 @@ fn a_frame_is_presented_at_the_next_multiple_of_the_refresh() {
 
     backend.dispatch(REFRESH * 3 + Duration::from_millis(1));
     let white = frame(vec![(1, rect(0, 0, 40, 30), Content::Solid(WHITE))]);
-    assert_eq!(backend.commit(id, &white), Commit::Submitted);
-    assert_eq!(backend.commit(id, &white), Commit::Skipped, "one frame at a time");
+    assert_eq!(backend.commit(id, white.clone()), Commit::Submitted);
+    assert_eq!(backend.commit(id, white.clone()), Commit::Skipped, "one frame at a time");
     assert_eq!(backend.deadline(), Some(REFRESH * 4));
 
     backend.dispatch(REFRESH * 4 - Duration::from_nanos(1));
@@ -43,7 +43,7 @@ fn a_frame_is_presented_at_the_next_multiple_of_the_refresh() {
     let presented = Event::Presented { output: id, sequence: 4, time: REFRESH * 4 };
     assert_eq!(events(&mut backend), [presented]);
     assert_eq!(backend.deadline(), None);
-    assert_eq!(backend.commit(id, &white), Commit::NoDamage);
+    assert_eq!(backend.commit(id, white.clone()), Commit::NoDamage);
     assert_eq!(backend.deadline(), None, "nothing was submitted, so nothing follows");
 }
 
@@ -55,17 +55,17 @@ fn outputs_tick_on_their_own_and_come_and_go() {
     let fast = only_output(&backend);
     events(&mut backend);
     let empty = frame(vec![]);
-    assert_eq!(backend.commit(fast, &empty), Commit::Submitted);
-    assert_eq!(backend.commit(slow, &empty), Commit::Submitted);
+    assert_eq!(backend.commit(fast, empty.clone()), Commit::Submitted);
+    assert_eq!(backend.commit(slow, empty.clone()), Commit::Submitted);
     backend.dispatch(Duration::from_secs(1));
     let presented = |output, time| Event::Presented { output, sequence: 1, time };
     assert_eq!(events(&mut backend), [presented(fast, REFRESH), presented(slow, Duration::from_millis(100))]);
 
     let white = frame(vec![(1, rect(0, 0, 8, 8), Content::Solid(WHITE))]);
-    assert_eq!(backend.commit(slow, &white), Commit::Submitted);
+    assert_eq!(backend.commit(slow, white.clone()), Commit::Submitted);
     assert!(backend.remove_output(slow));
     assert_eq!(settle(&mut backend), [Event::OutputRemoved(slow)]);
-    assert_eq!(backend.commit(slow, &white), Commit::Skipped);
+    assert_eq!(backend.commit(slow, white.clone()), Commit::Skipped);
     assert!(!backend.remove_output(slow));
     let again = backend.add_output(output(1, 8, 8)).unwrap();
     assert_ne!(again, slow, "an output's name is never used twice");
@@ -87,7 +87,7 @@ fn an_evicted_buffer_is_released_once_and_its_pages_unmapped_though_nothing_is_d
         let id = only_output(&backend);
         let (GuestMemory { memory, mapped, .. }, layout, buffer) = guest(&mut backend);
         let picture = frame(vec![(1, rect(5, 5, 20, 10), shown(buffer, &layout, 1))]);
-        assert_eq!(backend.commit(id, &picture), Commit::Submitted);
+        assert_eq!(backend.commit(id, picture.clone()), Commit::Submitted);
         events(&mut backend);
         drop(memory);
         assert!(mapped.get(), "the backend holds the memory");
@@ -98,7 +98,7 @@ fn an_evicted_buffer_is_released_once_and_its_pages_unmapped_though_nothing_is_d
         assert_eq!(events(&mut backend), [Event::BufferReleased(buffer)]);
         settle(&mut backend);
 
-        assert_eq!(backend.commit(id, &picture), Commit::Submitted, "what it covered is drawn again");
+        assert_eq!(backend.commit(id, picture.clone()), Commit::Submitted, "what it covered is drawn again");
         let shot = backend.screenshot(id).unwrap();
         assert_eq!(pixel(&shot, 6, 6), [BACKGROUND.red, BACKGROUND.green, BACKGROUND.blue]);
     }
@@ -120,7 +120,7 @@ fn elements_are_drawn_front_to_back_with_our_own_alpha_but_not_the_guests() {
             (2, rect(5, 5, 20, 10), shown(imported.id, &layout, 1)),
             (3, rect(0, 0, 30, 30), Content::Solid(WHITE)),
         ]);
-        assert_eq!(backend.commit(id, &picture), Commit::Submitted);
+        assert_eq!(backend.commit(id, picture.clone()), Commit::Submitted);
         let shot = backend.screenshot(id).unwrap();
         assert_eq!(pixel(&shot, 12, 12), [30, 20, 10], "a guest is opaque");
         assert_eq!(pixel(&shot, 1, 1), [255, 255, 255]);
@@ -141,7 +141,7 @@ fn a_part_of_a_buffer_is_shown_where_it_belongs_and_moves_without_a_trace() {
         let bytes = noise(7, 800);
         for (x, y) in [(2, 3), (30, 17), (0, 0)] {
             let part = Content::Buffer { buffer, source: rect(4, 2, 10, 6), version: 1 };
-            assert_eq!(backend.commit(id, &frame(vec![(1, rect(x, y, 10, 6), part)])), Commit::Submitted);
+            assert_eq!(backend.commit(id, frame(vec![(1, rect(x, y, 10, 6), part)])), Commit::Submitted);
             settle(&mut backend);
             let shot = backend.screenshot(id).unwrap();
             for (column, line) in (0..40).flat_map(|column| (0..30).map(move |line| (column, line))) {

@@ -73,7 +73,7 @@ impl Guest {
 }
 
 fn show(backend: &mut Headless, scene: &Scene, output: OutputId) -> Pixmap {
-    assert_eq!(backend.commit(output, &scene.frame(output)), Commit::Submitted);
+    assert_eq!(backend.commit(output, scene.frame(output)), Commit::Submitted);
     settle(backend);
     backend.screenshot(output).unwrap()
 }

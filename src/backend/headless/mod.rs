@@ -195,12 +195,12 @@ impl Presentation for Headless {
         }
     }
 
-    fn commit(&mut self, output: OutputId, frame: &Frame) -> Commit {
+    fn commit(&mut self, output: OutputId, frame: Frame) -> Commit {
         let now = self.now();
         let Some(target) = self.outputs.get_mut(&output).filter(|target| target.due.is_none()) else {
             return Commit::Skipped;
         };
-        match self.canvas.draw(output, frame) {
+        match self.canvas.draw(output, &frame) {
             Ok(true) => {
                 target.due = Some(next_tick(now, target.info.refresh));
                 Commit::Submitted
@@ -243,10 +243,6 @@ impl Presentation for Headless {
 
     fn take_events(&mut self, out: &mut Vec<Event>) {
         out.append(&mut self.events);
-    }
-
-    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One display device with its outputs.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use calloop::{LoopHandle, RegistrationToken};
 use nix::errno::Errno;
 use nix::libc::dev_t;
-use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmError, DrmEvent, DrmEventMetadata};
-use smithay::reexports::drm::Device as _;
-use smithay::reexports::drm::control::crtc;
+use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmEventMetadata, DrmEventTime};
+use smithay::reexports::drm::control::{Device as _, Event as DrmEvent, crtc};
+use smithay::reexports::drm::{Device as _, DriverCapability};
 use smithay::utils::DeviceFd;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::config::{KmsConfig, KmsError};
 use super::connectors::{self, Connected};
 use super::dumb;
+use super::monotonic;
 use super::output::{Output, Plan};
 use super::pipeline::{self, Drawn, Pipeline};
 use super::session::{Inbox, Notice, Session};
@@ -28,7 +29,8 @@ use crate::time::Time;
 pub(super) struct Device {
     pub(super) id: dev_t,
     path: PathBuf,
-    token: RegistrationToken,
+    /// Whether the times of its events are on our clock.
+    monotonic_events: bool,
     pub(super) pipeline: Box<dyn Pipeline>,
     outputs: Vec<Output>,
     commit_errors: u64,
@@ -38,26 +40,21 @@ pub(super) struct Device {
 
 impl Device {
     /// Opens a device and switches everything on it off; its outputs come with the first [`Device::rescan`].
-    pub(super) fn open(
-        path: &Path,
-        config: &KmsConfig,
-        session: &mut Session,
-        handle: &LoopHandle<'static, Inbox>,
-    ) -> Result<Self, KmsError> {
+    pub(super) fn open(path: &Path, config: &KmsConfig, session: &mut Session) -> Result<Self, KmsError> {
         let refused = |why: String| KmsError::Device { path: path.to_owned(), why };
         let descriptor = session.open_device(path).map_err(|errno| refused(open_error(errno)))?;
         let fd = DrmDeviceFd::new(DeviceFd::from(descriptor));
         if session.checks_master() {
             fd.acquire_master_lock().map_err(|error| refused(master_error(&error)))?;
         }
-        let (drm, notifier) =
+        // Its calloop source would put a second wait, of five system calls, behind ours for each frame.
+        let (drm, _) =
             DrmDevice::new(fd, true).map_err(|error| refused(format!("{error}; is it a display device?")))?;
         let pipeline = pipeline::open(drm.device_fd(), config.renderer, config.compose_only).map_err(refused)?;
-        let token = listen(&drm, notifier, handle).map_err(refused)?;
         let device = Self {
             id: drm.device_id(),
             path: path.to_owned(),
-            token,
+            monotonic_events: matches!(drm.get_driver_capability(DriverCapability::MonotonicTimestamp), Ok(1)),
             pipeline,
             outputs: Vec::new(),
             commit_errors: 0,
@@ -83,15 +80,42 @@ impl Device {
     ///
     /// Smithay logs an error when the state from before us can't be restored. That is no bug: its framebuffer
     /// is often gone by now, and the kernel shows the console again when the descriptor is closed.
-    pub(super) fn close(self, session: &mut Session, handle: &LoopHandle<'static, Inbox>) {
-        let Self { path, token, pipeline, drm, .. } = self;
-        handle.remove(token);
+    pub(super) fn close(self, session: &mut Session) {
+        let Self { path, pipeline, drm, .. } = self;
         let fd = drm.device_fd().device_fd();
         drop(pipeline);
         with_default(NoSubscriber::new(), || drop(drm));
         tracing::info!(device = %path.display(), "display device closed");
         if let Ok(descriptor) = TryInto::<OwnedFd>::try_into(fd) {
             session.close_device(descriptor);
+        }
+    }
+
+    /// Readable when [`Device::gather`] has something to read.
+    pub(super) fn poll_fd(&self) -> BorrowedFd<'_> {
+        self.drm.as_fd()
+    }
+
+    /// Reads the kernel's word of frames that are on the display.
+    pub(super) fn gather(&self, inbox: &mut Inbox) {
+        let device = self.id;
+        let events = match self.drm.device_fd().receive_events() {
+            Ok(events) => events,
+            Err(error) if is_transient(&error) => return,
+            Err(error) => {
+                inbox.push(Notice::DeviceFailed { device, error: error.to_string() });
+                return;
+            }
+        };
+        for event in events {
+            let DrmEvent::PageFlip(flip) = event else { continue };
+            let time = if self.monotonic_events {
+                DrmEventTime::Monotonic(flip.duration)
+            } else {
+                DrmEventTime::Realtime(SystemTime::UNIX_EPOCH + flip.duration)
+            };
+            let metadata = Some(DrmEventMetadata { time, sequence: flip.frame });
+            inbox.push(Notice::Flip { device, crtc: flip.crtc, metadata });
         }
     }
 
@@ -195,18 +219,26 @@ impl Device {
             .map_err(|why| format!("{} ({}): {why}", self.path.display(), self.driver()))
     }
 
-    /// Shows a frame; `None` when the output is not this device's.
-    pub(super) fn commit(&mut self, id: OutputId, frame: &Frame, now: Time) -> Option<Commit> {
-        let output = self.outputs.iter_mut().find(|output| output.id == id)?;
+    pub(super) fn has(&self, id: OutputId) -> bool {
+        self.outputs.iter().any(|output| output.id == id)
+    }
+
+    /// Shows a frame.
+    pub(super) fn commit(&mut self, id: OutputId, frame: Frame) -> Commit {
+        let Some(output) = self.outputs.iter_mut().find(|output| output.id == id) else { return Commit::Skipped };
         if output.flight.is_busy() || !self.drm.is_active() {
-            return Some(Commit::Skipped);
+            return Commit::Skipped;
         }
-        match self.pipeline.draw(output.crtc, frame) {
+        let since = monotonic();
+        let drawn = self.pipeline.draw(output.crtc, frame);
+        let handed = monotonic();
+        tell_delay(&output.plan.name, handed.saturating_sub(since));
+        match drawn {
             Ok(Drawn::Submitted) => {
-                output.flight.submitted(now);
-                Some(Commit::Submitted)
+                output.flight.submitted(since, handed);
+                Commit::Submitted
             }
-            Ok(Drawn::NoDamage) => Some(Commit::NoDamage),
+            Ok(Drawn::NoDamage) => Commit::NoDamage,
             Err(error) => {
                 self.commit_errors += 1;
                 // Powers of two: an error at each frame must not fill the log.
@@ -214,7 +246,7 @@ impl Device {
                     tracing::warn!(output = output.plan.name, error, times = self.commit_errors, "a frame failed");
                 }
                 self.pipeline.reset(output.crtc);
-                Some(Commit::Skipped)
+                Commit::Skipped
             }
         }
     }
@@ -268,6 +300,12 @@ impl Device {
         }
     }
 
+    /// Whether anything was drawn for the output's last frame; `None` when the output is not this device's.
+    pub(super) fn draws(&self, id: OutputId) -> Option<bool> {
+        let output = self.outputs.iter().find(|output| output.id == id)?;
+        Some(self.pipeline.draws(output.crtc))
+    }
+
     /// How an element is shown; `None` when the output is not this device's, or the element not on it.
     pub(super) fn scanout(&self, id: OutputId, element: ElementId) -> Option<Scanout> {
         let output = self.outputs.iter().find(|output| output.id == id)?;
@@ -278,6 +316,17 @@ impl Device {
     pub(super) fn screenshot(&mut self, id: OutputId) -> Option<Result<Pixmap, String>> {
         let crtc = self.output(id)?.crtc;
         Some(self.pipeline.screenshot(crtc))
+    }
+}
+
+/// A frame that takes longer than this is told of: meanwhile no guest is answered. The kernel waits in a commit for the
+/// frame before the last one to be cleaned up, and while it sets a mode.
+const LONG: Duration = Duration::from_millis(500);
+
+fn tell_delay(output: &str, took: Duration) {
+    if took >= LONG {
+        let milliseconds = took.as_millis();
+        tracing::debug!(output, milliseconds, "a frame took long to draw and hand over");
     }
 }
 
@@ -300,21 +349,6 @@ fn add_display(
 ) -> Result<(), String> {
     let surface = drm.create_surface(crtc, plan.mode, &[plan.connector]).map_err(|error| error.to_string())?;
     pipeline.add(surface)
-}
-
-fn listen(
-    drm: &DrmDevice,
-    notifier: DrmDeviceNotifier,
-    handle: &LoopHandle<'static, Inbox>,
-) -> Result<RegistrationToken, String> {
-    let device = drm.device_id();
-    handle
-        .insert_source(notifier, move |event, metadata, inbox| match event {
-            DrmEvent::VBlank(crtc) => inbox.push(Notice::Flip { device, crtc, metadata: metadata.take() }),
-            DrmEvent::Error(DrmError::Access(error)) if is_transient(&error.source) => {}
-            DrmEvent::Error(error) => inbox.push(Notice::DeviceFailed { device, error: error.to_string() }),
-        })
-        .map_err(|error| error.to_string())
 }
 
 fn is_transient(error: &std::io::Error) -> bool {

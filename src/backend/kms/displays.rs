@@ -15,16 +15,18 @@ use smithay::backend::drm::{DrmDeviceFd, DrmSurface};
 use smithay::backend::renderer::{Bind, ExportMem};
 use smithay::output::OutputModeSource;
 use smithay::reexports::drm::control::crtc;
+use smithay::reexports::drm::{Device as _, DriverCapability};
 use smithay::utils::{Scale, Transform};
 
-use super::guest_buffers::GuestBuffers;
+use super::cursor::CursorPlane;
+use super::guest_buffers::{GuestBuffers, Named};
 use super::pipeline::{Buffers, Drawn, Pipeline};
 use super::refusal::Refusal;
-use super::scanout::Report;
+use super::scanout::{Means, Refused, Report};
 use crate::backend::render::{Gallery, PaintElement, PaintRenderer, Painter, color32, read_back};
 use crate::backend::{ImportPath, ImportRefused, PixelLayout, Scanout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Content, ElementId, Frame, Pixmap, Rect};
+use crate::scene::element::{BufferId, CURSOR_ID, Content, ElementId, Frame, Pixmap, Rect};
 
 /// What the scanout buffers may look like, best first. No alpha: nothing lies below the primary plane.
 const SCANOUT_FORMATS: [Fourcc; 5] =
@@ -52,7 +54,14 @@ pub(super) struct Displays<R: PaintRenderer, B: Buffers> {
 struct Display<T, B: Buffers> {
     compositor: DrmCompositor<B::Allocator, B::Exporter, (), DrmDeviceFd>,
     gallery: Gallery<T>,
-    last: Last,
+    /// The frame that was handed over last.
+    report: Option<Report>,
+    /// The buffer that was drawn into, if any of it was drawn.
+    drawn: Option<Dmabuf>,
+    /// Whether that was for this frame: an older one's stays on the primary plane as long as it is right.
+    draws: bool,
+    /// The plane for the pointer.
+    pointer: Option<CursorPlane>,
     /// Formats of its planes.
     formats: FormatSet,
     /// Frames to compose before planes are tried.
@@ -61,21 +70,25 @@ struct Display<T, B: Buffers> {
     /// Buffers on planes: of the frame that is shown, and of the one on its way.
     shown: Vec<BufferId>,
     flying: Option<Vec<BufferId>>,
-    report: Report,
 }
 
-/// What was handed over last.
-#[derive(Default)]
-enum Last {
-    #[default]
-    Nothing,
-    /// A scanout buffer with all of the picture.
-    Drawn(Dmabuf),
-    /// Planes show parts of it.
-    OnPlanes(Frame),
+/// What came of a frame that was handed over.
+struct Outcome {
+    on_planes: Vec<ElementId>,
+    refused: Refused,
+    drawn: Option<Dmabuf>,
 }
 
 impl<T, B: Buffers> Display<T, B> {
+    /// What speaks against planes in its next frame, whatever is to go onto them.
+    fn refused(&self) -> Option<Refusal> {
+        if self.compositor.surface().is_legacy() {
+            Some(Refusal::Legacy)
+        } else {
+            (self.composed_for > 0).then(|| self.why_composed.clone())
+        }
+    }
+
     fn uses(&self, id: BufferId) -> bool {
         self.shown.contains(&id) || self.flying.as_ref().is_some_and(|flying| flying.contains(&id))
     }
@@ -107,17 +120,9 @@ impl<R: PaintRenderer, B: Buffers> Displays<R, B> {
         self.guests.sweep(|id| displays.values().any(|display| display.uses(id)));
     }
 
-    /// Whether the display's next frame may use planes, and else why not.
-    fn planes_allowed(&self, display: &Display<R::TextureId, B>) -> Result<(), Refusal> {
-        if self.compose_only {
-            Err(Refusal::Forbidden)
-        } else if display.compositor.surface().is_legacy() {
-            Err(Refusal::Legacy)
-        } else if display.composed_for > 0 {
-            Err(display.why_composed.clone())
-        } else {
-            Ok(())
-        }
+    /// What speaks against a guest on a plane in the display's next frame, whoever it is.
+    fn guests_refused(&self, display: &Display<R::TextureId, B>) -> Option<Refusal> {
+        if self.compose_only { Some(Refusal::Forbidden) } else { display.refused() }
     }
 }
 
@@ -126,24 +131,44 @@ where
     R: PaintRenderer + Bind<Dmabuf> + ExportMem,
     B: Buffers,
 {
-    /// Offers the frame's guest buffers to the planes. Returns, element by element, what speaks against it.
-    fn offer(&mut self, crtc: crtc::Handle, frame: &Frame) -> Vec<(ElementId, Refusal)> {
-        let Some(display) = self.displays.get(&crtc) else { return Vec::new() };
-        let allowed = self.planes_allowed(display);
-        let mut refused = Vec::new();
-        for element in &frame.elements {
+    /// Offers the frame's guest buffers and the pointer to the planes. Returns what speaks against it.
+    fn offer(&mut self, crtc: crtc::Handle, frame: &Frame) -> Refused {
+        let Some(display) = self.displays.get(&crtc) else { return Refused::default() };
+        let guests = self.guests_refused(display);
+        let mut some = Vec::new();
+        let offered = if guests.is_none() { frame.elements.as_slice() } else { &[] };
+        for element in offered {
             let Content::Buffer { buffer, .. } = element.content else { continue };
             let Some((memory, layout)) = self.painter.source(buffer) else { continue };
-            let storage = allowed
-                .clone()
-                .and_then(|()| self.guests.storage(&self.buffers, buffer, memory, &layout, &display.formats));
-            let storage = storage.map_err(|why| refused.push((element.id, why))).ok();
+            let storage = self.guests.storage(&self.buffers, buffer, memory, &layout, &display.formats);
+            let storage = storage.map_err(|why| some.push((element.id, why))).ok();
             self.painter.set_storage(buffer, storage);
         }
+        Refused { guests, some, pointer: self.offer_pointer(crtc, frame) }
+    }
+
+    fn offer_pointer(&mut self, crtc: crtc::Handle, frame: &Frame) -> Option<Refusal> {
+        let picture = frame.elements.first().and_then(|element| match &element.content {
+            Content::Pixmap(picture) if element.id == CURSOR_ID => Some(picture),
+            Content::Pixmap(_) | Content::Solid(_) | Content::Buffer { .. } => None,
+        });
+        let (Some(picture), Some(display)) = (picture, self.displays.get_mut(&crtc)) else {
+            self.painter.set_pointer(None);
+            return None;
+        };
+        let refused = display.refused().or_else(|| (frame.elements.len() == 1).then_some(Refusal::Alone));
+        let prepared = match (&mut display.pointer, refused) {
+            (None, _) => Err(Refusal::NoCursorPlane),
+            (Some(_), Some(why)) => Err(why),
+            (Some(plane), None) => plane.prepare(display.compositor.surface().device_fd(), &self.guests, picture),
+        };
+        let (picture, refused) = prepared.map_or_else(|why| (None, Some(why)), |picture| (Some(picture), None));
+        self.painter.set_pointer(picture);
         refused
     }
 
-    fn try_draw(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Drawn, String> {
+    /// Draws what no plane takes and hands it over, unless nothing changed.
+    fn try_draw(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Option<Outcome>, String> {
         let refused = self.offer(crtc, frame);
         let display = self.displays.get_mut(&crtc).ok_or("no such display")?;
         let flags = if display.composed_for == 0 { ON_PLANES } else { FrameFlags::empty() };
@@ -153,11 +178,11 @@ where
             .render_frame(self.painter.renderer(), &elements, color32(frame.background), flags)
             .map_err(|error| error.to_string())?;
         if result.is_empty {
-            return Ok(Drawn::NoDamage);
+            return Ok(None);
         }
         let names = |element: &PaintElement<R::TextureId>| element.name();
         let mut on_planes: Vec<ElementId> = result.overlay_elements.iter().copied().map(names).collect();
-        let last = match &result.primary_element {
+        let drawn = match &result.primary_element {
             PrimaryPlaneElement::Swapchain(primary) => {
                 if result.needs_sync() {
                     // Only where neither the driver nor the GPU knows fences: a few milliseconds at most.
@@ -174,16 +199,19 @@ where
         drop(result);
         drop(elements);
         display.compositor.queue_frame(()).map_err(|error| error.to_string())?;
-        let overlays = display.compositor.surface().planes().overlay.len();
-        let layout = |buffer| self.painter.source(buffer).map(|(_, layout)| (layout.width, layout.height));
-        display.report = Report::new(frame, &on_planes, &refused, overlays, layout);
-        display.flying = Some(display.report.buffers().collect());
-        display.composed_for = display.composed_for.saturating_sub(1);
-        display.last = match last {
-            Some(buffer) if on_planes.is_empty() => Last::Drawn(buffer),
-            _ => Last::OnPlanes(frame.clone()),
-        };
-        Ok(Drawn::Submitted)
+        Ok(Some(Outcome { drawn, on_planes, refused }))
+    }
+
+    /// Whether a frame that failed is to be composed now.
+    fn compose_instead(&mut self, crtc: crtc::Handle) -> bool {
+        let display = self.displays.get_mut(&crtc);
+        let Some(display) = display.filter(|display| display.refused().is_none()) else { return false };
+        if self.compose_only && display.pointer.is_none() {
+            return false;
+        }
+        display.compose(PATIENCE, Refusal::Failed);
+        display.compositor.reset_buffer_ages();
+        true
     }
 
     /// Composes a frame that planes show, for a screenshot, and hands it to nobody.
@@ -235,15 +263,16 @@ where
             return Err("its driver scans out none of the usual formats (XRGB8888 or alike, RGB565)".to_owned());
         }
         let formats = plane_formats(&surface);
+        let (planes, pointer) = CursorPlane::among(surface.planes().clone(), largest_cursor(&surface));
         let compositor = DrmCompositor::new(
             mode,
             surface,
-            None,
+            Some(planes),
             self.buffers.allocator(),
             self.buffers.exporter(),
             scanout,
             self.formats.iter().copied(),
-            // No picture of ours is on the cursor plane.
+            // It fills no cursor plane itself.
             (0, 0).into(),
             None,
         )
@@ -251,13 +280,15 @@ where
         let display = Display {
             compositor,
             gallery: Gallery::default(),
-            last: Last::Nothing,
+            report: None,
+            drawn: None,
+            draws: true,
+            pointer,
             formats,
             composed_for: 1,
             why_composed: Refusal::JustSet,
             shown: Vec::new(),
             flying: None,
-            report: Report::default(),
         };
         self.displays.insert(crtc, display);
         Ok(())
@@ -309,19 +340,24 @@ where
         self.painter.still(id, part)
     }
 
-    fn draw(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Drawn, String> {
-        let drawn = self.try_draw(crtc, frame);
-        let Some(display) = self.displays.get_mut(&crtc) else { return drawn };
-        match drawn {
-            Err(error) if display.composed_for == 0 && !self.compose_only => {
+    fn draw(&mut self, crtc: crtc::Handle, frame: Frame) -> Result<Drawn, String> {
+        let drawn = match self.try_draw(crtc, &frame) {
+            Err(error) if self.compose_instead(crtc) => {
                 // Within the same frame: the guests whose flips are in it must not wait.
                 tracing::debug!(error, "a frame on planes failed, it is composed");
-                display.compose(PATIENCE, Refusal::Failed);
-                display.compositor.reset_buffer_ages();
-                self.try_draw(crtc, frame)
+                self.try_draw(crtc, &frame)
             }
             drawn => drawn,
-        }
+        };
+        let Some(Outcome { on_planes, refused, drawn }) = drawn? else { return Ok(Drawn::NoDamage) };
+        let display = self.displays.get_mut(&crtc).ok_or("no such display")?;
+        let report = Report { frame, refused, on_planes };
+        display.flying = Some(report.buffers());
+        display.composed_for = display.composed_for.saturating_sub(1);
+        display.report = Some(report);
+        display.draws = drawn.is_some() && drawn != display.drawn;
+        display.drawn = drawn;
+        Ok(Drawn::Submitted)
     }
 
     fn shown(&mut self, crtc: crtc::Handle) -> bool {
@@ -331,7 +367,8 @@ where
         }
         let Some(flying) = display.flying.take() else { return false };
         display.shown = flying;
-        let more = display.composed_for == 0 && display.report.waits();
+        let waits = display.report.as_ref().is_some_and(|report| report.refused.waits());
+        let more = display.composed_for == 0 && waits;
         self.sweep();
         more
     }
@@ -347,21 +384,31 @@ where
         display.compose(1, Refusal::JustSet);
     }
 
+    fn draws(&self, crtc: crtc::Handle) -> bool {
+        self.displays.get(&crtc).is_none_or(|display| display.draws)
+    }
+
     fn scanout(&self, crtc: crtc::Handle, element: ElementId) -> Option<Scanout> {
         let display = self.displays.get(&crtc)?;
-        display.report.tell(element, display.compositor.surface(), &self.guests)
+        let pointer = display.pointer.as_ref().and_then(CursorPlane::named).map(Named::handle);
+        let means = Means { surface: display.compositor.surface(), guests: &self.guests, pointer };
+        let size = |buffer| self.painter.source(buffer).map(|(_, layout)| (layout.width, layout.height));
+        display.report.as_ref()?.tell(element, &means, size)
     }
 
     fn screenshot(&mut self, crtc: crtc::Handle) -> Result<Pixmap, String> {
-        let display = self.displays.get(&crtc).ok_or("no such display")?;
-        match &display.last {
-            Last::Nothing => Err("nothing was shown yet".to_owned()),
-            Last::Drawn(buffer) => read(self.painter.renderer(), &mut buffer.clone()),
-            Last::OnPlanes(frame) => {
-                let frame = frame.clone();
-                self.compose(crtc, &frame)
-            }
+        let display = self.displays.get_mut(&crtc).ok_or("no such display")?;
+        let report = display.report.take().ok_or("nothing was shown yet")?;
+        if let (Some(drawn), []) = (&display.drawn, report.on_planes.as_slice()) {
+            let picture = read(self.painter.renderer(), &mut drawn.clone());
+            display.report = Some(report);
+            return picture;
         }
+        let picture = self.compose(crtc, &report.frame);
+        if let Some(display) = self.displays.get_mut(&crtc) {
+            display.report = Some(report);
+        }
+        picture
     }
 }
 
@@ -373,6 +420,13 @@ fn read<R: Bind<Dmabuf> + ExportMem>(renderer: &mut R, buffer: &mut Dmabuf) -> R
 fn scanout_formats(surface: &DrmSurface) -> Vec<Fourcc> {
     let plane = &surface.plane_info().formats;
     SCANOUT_FORMATS.into_iter().filter(|format| plane.iter().any(|listed| listed.code == *format)).collect()
+}
+
+/// The largest side of a pointer that the driver allows; 0 where it has none.
+fn largest_cursor(surface: &DrmSurface) -> u32 {
+    let limit = |side| surface.get_driver_capability(side).ok().and_then(|side| u32::try_from(side).ok());
+    let sides = [DriverCapability::CursorWidth, DriverCapability::CursorHeight].map(limit);
+    sides.into_iter().flatten().min().unwrap_or(0)
 }
 
 /// What the primary plane and the overlays list, from IN_FORMATS where the driver has it.

@@ -24,8 +24,8 @@ enum State {
     /// No frame is on its way.
     #[default]
     Landed,
-    /// Handed over to the kernel.
-    Flying { since: Time },
+    /// Handed over to the kernel, which began at `since` and was done at `handed`.
+    Flying { since: Time, handed: Time },
     /// On the display; to be reported when the time has come.
     Held { shown: Shown, due: Time },
 }
@@ -39,6 +39,8 @@ pub(super) struct Flight {
     state: State,
     counter: FrameCounter,
     last_report: Option<Time>,
+    /// A frame was given up, of which the kernel may still say that it is on the display.
+    owed: bool,
 }
 
 impl Flight {
@@ -47,14 +49,21 @@ impl Flight {
         self.state != State::Landed
     }
 
-    /// A frame was handed over.
-    pub(super) const fn submitted(&mut self, now: Time) {
-        self.state = State::Flying { since: now };
+    /// A frame was drawn and handed over, from `since` until `handed`.
+    pub(super) const fn submitted(&mut self, since: Time, handed: Time) {
+        self.state = State::Flying { since, handed };
     }
 
     /// The kernel says that a frame is on the display. Returns whether one was on its way.
     pub(super) fn landed(&mut self, metadata: Option<&DrmEventMetadata>, frame_time: Duration, now: Time) -> bool {
-        let State::Flying { since } = self.state else { return false };
+        let State::Flying { since, .. } = self.state else {
+            self.owed &= metadata.is_none();
+            return false;
+        };
+        if self.owed && metadata.is_some_and(|metadata| is_before(metadata, since)) {
+            self.owed = false;
+            return false;
+        }
         let sequence = match metadata {
             Some(metadata) => self.counter.advance(metadata.sequence),
             None => self.counter.advance_unseen(),
@@ -71,7 +80,7 @@ impl Flight {
     /// Nobody will say any more that the frame is on the display, or nobody will wait for it: it is reported
     /// now.
     pub(super) fn give_up(&mut self, now: Time) {
-        self.landed(None, Duration::ZERO, now);
+        self.owed |= self.landed(None, Duration::ZERO, now);
         if let State::Held { due, shown } = &mut self.state {
             *due = now;
             shown.time = shown.time.min(now);
@@ -80,7 +89,7 @@ impl Flight {
 
     /// Whether the kernel has lost the frame.
     pub(super) fn is_lost(&self, now: Time) -> bool {
-        matches!(self.state, State::Flying { since } if now >= since + FLIP_TIMEOUT)
+        matches!(self.state, State::Flying { handed, .. } if now >= handed + FLIP_TIMEOUT)
     }
 
     /// What is to be reported now.
@@ -98,10 +107,15 @@ impl Flight {
     pub(super) fn deadline(&self) -> Option<Time> {
         match self.state {
             State::Landed => None,
-            State::Flying { since } => Some(since + FLIP_TIMEOUT),
+            State::Flying { handed, .. } => Some(handed + FLIP_TIMEOUT),
             State::Held { due, .. } => Some(due),
         }
     }
+}
+
+/// Whether an event can't be about a frame that was handed over since then, but one before it.
+fn is_before(metadata: &DrmEventMetadata, since: Time) -> bool {
+    matches!(metadata.time, DrmEventTime::Monotonic(time) if !time.is_zero() && time < since)
 }
 
 /// The kernel's time, on the monotonic clock, and within what is possible: after a mode was set, drivers that
@@ -134,7 +148,7 @@ mod tests {
     fn a_flip_is_reported_once_with_the_kernels_time() {
         let mut flight = Flight::default();
         assert!(!flight.is_busy());
-        flight.submitted(ms(100));
+        flight.submitted(ms(100), ms(100));
         assert!(flight.is_busy());
         assert_eq!(flight.report(ms(105)), None);
         assert!(flight.landed(Some(&flip(110, 7)), FRAME, ms(111)));
@@ -154,10 +168,10 @@ mod tests {
     #[test]
     fn displays_without_vertical_blanks_are_paced() {
         let mut flight = Flight::default();
-        flight.submitted(ms(100));
+        flight.submitted(ms(100), ms(100));
         flight.landed(Some(&flip(100, 0)), FRAME, ms(100));
         assert_eq!(flight.report(ms(100)), Some(Shown { sequence: 1, time: ms(100) }));
-        flight.submitted(ms(101));
+        flight.submitted(ms(101), ms(101));
         flight.landed(Some(&flip(102, 0)), FRAME, ms(102));
         assert_eq!(flight.deadline(), Some(ms(116)));
         assert_eq!(flight.report(ms(115)), None);
@@ -169,7 +183,7 @@ mod tests {
     fn a_slow_display_without_vertical_blanks_is_not_slowed_down() {
         let mut flight = Flight::default();
         for start in [100, 200] {
-            flight.submitted(ms(start));
+            flight.submitted(ms(start), ms(start));
             flight.landed(Some(&flip(start + 50, 0)), FRAME, ms(start + 50));
             assert!(flight.report(ms(start + 50)).is_some());
         }
@@ -178,7 +192,7 @@ mod tests {
     #[test]
     fn a_lost_flip_is_reported_after_the_timeout() {
         let mut flight = Flight::default();
-        flight.submitted(ms(100));
+        flight.submitted(ms(100), ms(100));
         let late = ms(100) + FLIP_TIMEOUT;
         assert_eq!(flight.deadline(), Some(late));
         assert!(!flight.is_lost(late - ms(1)));
@@ -189,10 +203,44 @@ mod tests {
     }
 
     #[test]
+    fn drawing_does_not_count_as_the_kernels_time() {
+        let mut flight = Flight::default();
+        flight.submitted(ms(100), ms(2900));
+        assert!(!flight.is_lost(ms(100) + FLIP_TIMEOUT));
+        assert_eq!(flight.deadline(), Some(ms(2900) + FLIP_TIMEOUT));
+        assert!(flight.is_lost(ms(2900) + FLIP_TIMEOUT));
+    }
+
+    #[test]
+    fn the_late_event_of_a_frame_that_was_given_up_is_not_the_next_ones() {
+        let mut flight = Flight::default();
+        flight.submitted(ms(100), ms(100));
+        flight.give_up(ms(3100));
+        assert!(flight.report(ms(3100)).is_some());
+        flight.submitted(ms(3101), ms(3102));
+        assert!(!flight.landed(Some(&flip(3090, 7)), FRAME, ms(3103)));
+        assert!(flight.is_busy());
+        assert!(flight.landed(Some(&flip(3118, 8)), FRAME, ms(3119)));
+        assert_eq!(flight.report(ms(3119)).map(|shown| shown.time), Some(ms(3118)));
+    }
+
+    #[test]
+    fn an_early_time_is_believed_unless_a_frame_was_given_up() {
+        let mut flight = Flight::default();
+        flight.submitted(ms(100), ms(100));
+        flight.give_up(ms(3100));
+        assert!(flight.report(ms(3100)).is_some());
+        // It comes while no frame is on its way.
+        assert!(!flight.landed(Some(&flip(3105, 7)), FRAME, ms(3106)));
+        flight.submitted(ms(3107), ms(3107));
+        assert!(flight.landed(Some(&flip(2000, 8)), FRAME, ms(3119)), "after a mode was set, times are old");
+    }
+
+    #[test]
     fn giving_up_reports_a_held_flip_and_nothing_twice() {
         let mut flight = Flight::default();
         for now in [100, 101] {
-            flight.submitted(ms(now));
+            flight.submitted(ms(now), ms(now));
             flight.landed(Some(&flip(now, 0)), FRAME, ms(now));
             flight.give_up(ms(now));
             assert!(flight.report(ms(now)).is_some());

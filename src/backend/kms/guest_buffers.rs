@@ -29,25 +29,27 @@ use crate::backend::format::{self, Format};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::BufferId;
 
+/// A guest's picture, and as what a device is to take it.
+pub(super) struct Source<'a> {
+    pub(super) memory: &'a BufferMemory,
+    pub(super) layout: &'a PixelLayout,
+    pub(super) format: &'a Format,
+    pub(super) modifier: Modifier,
+}
+
 /// Makes framebuffers of the guests' dma-bufs.
 pub(super) trait AddFramebuffer {
     /// A framebuffer that shows the picture without alpha.
-    fn add(
-        &self,
-        memory: &BufferMemory,
-        layout: &PixelLayout,
-        format: &Format,
-        modifier: Modifier,
-    ) -> Result<GuestFramebuffer, String>;
+    fn add(&self, source: &Source<'_>) -> Result<PlaneFramebuffer, String>;
 }
 
-/// A framebuffer over a guest's pages; dropping it takes it off the planes.
-pub(super) enum GuestFramebuffer {
+/// A framebuffer for planes; dropping it takes it off them.
+pub(super) enum PlaneFramebuffer {
     Gbm(GbmFramebuffer),
     Raw { device: DrmDeviceFd, handle: framebuffer::Handle },
 }
 
-impl GuestFramebuffer {
+impl PlaneFramebuffer {
     fn handle(&self) -> framebuffer::Handle {
         match self {
             Self::Gbm(framebuffer) => *framebuffer.as_ref(),
@@ -56,25 +58,20 @@ impl GuestFramebuffer {
     }
 }
 
-impl Drop for GuestFramebuffer {
+impl Drop for PlaneFramebuffer {
     fn drop(&mut self) {
         if let Self::Raw { device, handle } = self
             && let Err(error) = device.destroy_framebuffer(*handle)
         {
             // A device that was unplugged has none left.
-            tracing::debug!(%error, "a guest's framebuffer could not be removed");
+            tracing::debug!(%error, "a framebuffer could not be removed");
         }
     }
 }
 
 /// A dma-buf as a framebuffer, for a device whose buffers nobody else imports.
-pub(super) fn add_raw(
-    device: &DrmDeviceFd,
-    memory: &BufferMemory,
-    layout: &PixelLayout,
-    format: &Format,
-    modifier: Modifier,
-) -> Result<GuestFramebuffer, String> {
+pub(super) fn add_raw(device: &DrmDeviceFd, source: &Source<'_>) -> Result<PlaneFramebuffer, String> {
+    let Source { memory, layout, format, modifier } = *source;
     let dmabuf = memory.dmabuf().ok_or("there is no dma-buf")?;
     let buffer =
         device.prime_fd_to_buffer(dmabuf).map_err(|error| format!("the driver can't import its dma-buf: {error}"))?;
@@ -86,7 +83,7 @@ pub(super) fn add_raw(
         tracing::warn!(%error, "the handle of a guest's buffer can't be given back");
     }
     let handle = added.map_err(|error| error.to_string())?;
-    Ok(GuestFramebuffer::Raw { device: device.clone(), handle })
+    Ok(PlaneFramebuffer::Raw { device: device.clone(), handle })
 }
 
 struct Picture<'a> {
@@ -122,7 +119,7 @@ impl PlanarBuffer for Picture<'_> {
     }
 }
 
-/// What a plane may show of a guest: the number of a framebuffer.
+/// What a plane may show beside the swapchain: the number of a framebuffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {
     handle: framebuffer::Handle,
@@ -182,11 +179,34 @@ impl<B: Buffer, E: ExportFramebuffer<B>> ExportFramebuffer<B> for WithGuests<E> 
     }
 }
 
-struct Entry {
+/// A framebuffer by the name under which Smithay knows it.
+pub(super) struct Named {
     storage: utils::Buffer,
-    framebuffer: GuestFramebuffer,
-    evicted: bool,
+    framebuffer: PlaneFramebuffer,
     client: Rc<OwnClient>,
+}
+
+impl Named {
+    /// What Smithay is handed.
+    pub(super) fn storage(&self) -> utils::Buffer {
+        self.storage.clone()
+    }
+
+    /// The framebuffer's number.
+    pub(super) fn handle(&self) -> framebuffer::Handle {
+        self.framebuffer.handle()
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.client.leave(&self.storage);
+    }
+}
+
+struct Entry {
+    named: Named,
+    evicted: bool,
 }
 
 /// The guests' buffers on one device: at most one framebuffer for each that is imported.
@@ -230,12 +250,17 @@ impl GuestBuffers {
             }
             client.enter(device, memory, layout, formats)
         });
-        entry.as_ref().map(|entry| entry.storage.clone()).map_err(Clone::clone)
+        entry.as_ref().map(|entry| entry.named.storage()).map_err(Clone::clone)
+    }
+
+    /// Names a framebuffer of ours.
+    pub(super) fn name(&self, framebuffer: PlaneFramebuffer, format: DrmFormat) -> Result<Named, String> {
+        self.client.name(framebuffer, format)
     }
 
     /// The framebuffer's number.
     pub(super) fn handle(&self, id: BufferId) -> Option<framebuffer::Handle> {
-        Some(self.entries.get(&id)?.as_ref().ok()?.framebuffer.handle())
+        Some(self.entries.get(&id)?.as_ref().ok()?.named.handle())
     }
 
     /// The buffer is in no later frame.
@@ -260,11 +285,7 @@ impl GuestBuffers {
 
     /// Removes the framebuffers of evicted buffers that no display uses.
     pub(super) fn sweep(&mut self, in_use: impl Fn(BufferId) -> bool) {
-        let gone = self
-            .entries
-            .extract_if(|id, entry| entry.as_ref().is_ok_and(|entry| entry.evicted && !in_use(*id)))
-            .filter_map(|(_, entry)| entry.ok());
-        gone.for_each(|entry| entry.client.leave(&entry.storage));
+        self.entries.retain(|id, entry| !entry.as_ref().is_ok_and(|entry| entry.evicted && !in_use(*id)));
     }
 }
 
@@ -320,17 +341,18 @@ impl OwnClient {
             .into_iter()
             .find(|modifier| formats.contains(&DrmFormat { code: format.opaque, modifier: *modifier }))
             .ok_or(Refusal::Format(layout.fourcc))?;
-        let framebuffer =
-            device.add(memory, layout, format, modifier).map_err(|error| Refusal::framebuffer(layout.pitch, &error))?;
-        let numbered = Numbered { handle: framebuffer.handle(), format: DrmFormat { code: format.opaque, modifier } };
+        let framebuffer = device
+            .add(&Source { memory, layout, format, modifier })
+            .map_err(|error| Refusal::framebuffer(layout.pitch, &error))?;
+        let named = self.name(framebuffer, DrmFormat { code: format.opaque, modifier });
+        named.map(|named| Entry { named, evicted: false }).map_err(|error| Refusal::framebuffer(0, &error))
+    }
+
+    fn name(self: &Rc<Self>, framebuffer: PlaneFramebuffer, format: DrmFormat) -> Result<Named, String> {
+        let numbered = Numbered { handle: framebuffer.handle(), format };
         let buffer = self.client.create_resource::<WlBuffer, Numbered, Nobody>(&self.display.handle(), 1, numbered);
-        let buffer = buffer.map_err(|error| Refusal::framebuffer(0, &error.to_string()))?;
-        Ok(Entry {
-            storage: utils::Buffer::with_implicit(buffer),
-            framebuffer,
-            evicted: false,
-            client: Rc::clone(self),
-        })
+        let storage = utils::Buffer::with_implicit(buffer.map_err(|error| error.to_string())?);
+        Ok(Named { storage, framebuffer, client: Rc::clone(self) })
     }
 
     /// The buffer ends before its last user lets go of it, so that nothing is sent about that.
@@ -372,19 +394,13 @@ mod tests {
     }
 
     impl AddFramebuffer for Fake {
-        fn add(
-            &self,
-            _memory: &BufferMemory,
-            layout: &PixelLayout,
-            _format: &Format,
-            _modifier: Modifier,
-        ) -> Result<GuestFramebuffer, String> {
-            if !layout.pitch.is_multiple_of(64) {
+        fn add(&self, source: &Source<'_>) -> Result<PlaneFramebuffer, String> {
+            if !source.layout.pitch.is_multiple_of(64) {
                 return Err("Invalid argument".to_owned());
             }
             self.made.set(self.made.get() + 1);
             let handle = from_u32(40 + self.made.get()).unwrap();
-            Ok(GuestFramebuffer::Raw { device: self.device.clone(), handle })
+            Ok(PlaneFramebuffer::Raw { device: self.device.clone(), handle })
         }
     }
 

@@ -7,6 +7,7 @@
 mod config;
 mod connectors;
 mod counter;
+mod cursor;
 mod device;
 mod displays;
 mod dumb;
@@ -42,7 +43,7 @@ use self::device::{Device, OutputIds};
 use self::input::Inputs;
 use self::session::{Inbox, Notice, Session};
 use super::input::Lamps;
-use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation, Scanout};
+use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation, Scanout, Source};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, ElementId, Frame, Pixmap, Rect};
 use crate::time::Time;
@@ -132,8 +133,7 @@ impl Kms {
     }
 
     fn open_device(&mut self, path: &Path) -> Result<(), KmsError> {
-        let handle = self.event_loop.handle();
-        let mut device = Device::open(path, &self.config, &mut self.session, &handle)?;
+        let mut device = Device::open(path, &self.config, &mut self.session)?;
         for (id, (memory, layout)) in &self.buffers {
             if let Err(refused) = device.pipeline.import(*id, Rc::clone(memory), *layout) {
                 tracing::warn!(device = %path.display(), ?id, %refused, "a guest's buffer is not shown there");
@@ -208,7 +208,7 @@ impl Kms {
         // It is gone: what would be written to it now would only fail.
         device.pause();
         device.remove_all(&mut self.events);
-        device.close(&mut self.session, &self.event_loop.handle());
+        device.close(&mut self.session);
     }
 
     fn set_paused(&mut self, paused: bool, now: Time) {
@@ -334,16 +334,17 @@ impl Presentation for Kms {
         refused
     }
 
-    fn commit(&mut self, output: OutputId, frame: &Frame) -> Commit {
-        if self.paused {
-            return Commit::Skipped;
-        }
-        let now = monotonic();
-        self.devices.iter_mut().find_map(|device| device.commit(output, frame, now)).unwrap_or(Commit::Skipped)
+    fn commit(&mut self, output: OutputId, frame: Frame) -> Commit {
+        let device = self.devices.iter_mut().find(|device| device.has(output));
+        device.filter(|_| !self.paused).map_or(Commit::Skipped, |device| device.commit(output, frame))
     }
 
     fn bytes_copied(&self, buffer: BufferId) -> u64 {
         self.devices.iter().map(|device| device.pipeline.bytes_copied(buffer)).sum()
+    }
+
+    fn draws(&self, output: OutputId) -> bool {
+        self.devices.iter().find_map(|device| device.draws(output)).unwrap_or(true)
     }
 
     fn scanout(&self, output: OutputId, element: ElementId) -> Option<Scanout> {
@@ -366,10 +367,22 @@ impl Presentation for Kms {
         }
     }
 
-    fn dispatch(&mut self, now: Time) {
-        if let Err(error) = self.event_loop.dispatch(Duration::ZERO, &mut self.inbox) {
-            tracing::error!(%error, "the displays' events could not be read");
+    fn gather(&mut self, from: Source) {
+        match from {
+            Source::Displays => {
+                for device in &self.devices {
+                    device.gather(&mut self.inbox);
+                }
+            }
+            Source::Others => {
+                if let Err(error) = self.event_loop.dispatch(Duration::ZERO, &mut self.inbox) {
+                    tracing::error!(%error, "what the session and the user do could not be read");
+                }
+            }
         }
+    }
+
+    fn dispatch(&mut self, now: Time) {
         for notice in std::mem::take(&mut self.inbox) {
             self.handle(notice, now);
         }
@@ -384,6 +397,10 @@ impl Presentation for Kms {
         out.append(&mut self.events);
     }
 
+    fn display_fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.devices.iter().map(Device::poll_fd).collect()
+    }
+
     fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.event_loop.as_fd())
     }
@@ -396,9 +413,8 @@ impl Presentation for Kms {
 
 impl Drop for Kms {
     fn drop(&mut self) {
-        let handle = self.event_loop.handle();
         for device in self.devices.drain(..) {
-            device.close(&mut self.session, &handle);
+            device.close(&mut self.session);
         }
     }
 }

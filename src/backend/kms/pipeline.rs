@@ -9,7 +9,7 @@ use std::rc::Rc;
 use smithay::backend::allocator::dmabuf::{AsDmabuf, Dmabuf};
 use smithay::backend::allocator::dumb::{DumbAllocator, DumbBuffer};
 use smithay::backend::allocator::gbm::{GbmAllocator, GbmBuffer, GbmBufferFlags, GbmConvertError, GbmDevice};
-use smithay::backend::allocator::{Allocator, Buffer, Modifier};
+use smithay::backend::allocator::{Allocator, Buffer};
 use smithay::backend::drm::dumb::DumbFramebuffer;
 use smithay::backend::drm::exporter::gbm::GbmFramebufferExporter;
 use smithay::backend::drm::exporter::{self, ExportFramebuffer};
@@ -24,8 +24,7 @@ use smithay::reexports::drm::{Device as _, DriverCapability};
 use super::config::RendererChoice;
 use super::displays::Displays;
 use super::gpu::{self, Gpu};
-use super::guest_buffers::{AddFramebuffer, GuestFramebuffer, OnPlane, WithGuests, add_raw};
-use crate::backend::format::Format;
+use super::guest_buffers::{AddFramebuffer, OnPlane, PlaneFramebuffer, Source, WithGuests, add_raw};
 use crate::backend::render::gles;
 use crate::backend::{ImportPath, ImportRefused, PixelLayout, Scanout};
 use crate::buffer::memory::BufferMemory;
@@ -78,7 +77,10 @@ pub(super) trait Pipeline: fmt::Debug {
 
     /// Draws a frame and hands it to the kernel, which flips without being waited for; the first frame of a
     /// display sets its mode, and for that the kernel does make us wait.
-    fn draw(&mut self, crtc: crtc::Handle, frame: &Frame) -> Result<Drawn, String>;
+    fn draw(&mut self, crtc: crtc::Handle, frame: Frame) -> Result<Drawn, String>;
+
+    /// Whether anything was drawn for the frame handed over last.
+    fn draws(&self, crtc: crtc::Handle) -> bool;
 
     /// The frame handed over last is on the display. Returns whether planes could show more of it by now.
     fn shown(&mut self, crtc: crtc::Handle) -> bool;
@@ -86,7 +88,7 @@ pub(super) trait Pipeline: fmt::Debug {
     /// Distrusts what is known of the display's state: the next frame sets and draws everything.
     fn reset(&mut self, crtc: crtc::Handle);
 
-    /// How an element of the frame handed over last gets onto the display; `None` if it was not in it.
+    /// How a guest's picture or the pointer gets onto the display; `None` if it was not in the frame handed over last.
     fn scanout(&self, crtc: crtc::Handle, element: ElementId) -> Option<Scanout>;
 
     /// Reads back the frame handed over last; what planes show of guests is read where it lies.
@@ -158,14 +160,8 @@ impl Buffers for Dumb {
 }
 
 impl AddFramebuffer for Dumb {
-    fn add(
-        &self,
-        memory: &BufferMemory,
-        layout: &PixelLayout,
-        format: &Format,
-        modifier: Modifier,
-    ) -> Result<GuestFramebuffer, String> {
-        add_raw(&self.0, memory, layout, format, modifier)
+    fn add(&self, source: &Source<'_>) -> Result<PlaneFramebuffer, String> {
+        add_raw(&self.0, source)
     }
 }
 
@@ -194,17 +190,12 @@ impl Buffers for Gbm {
 
 impl AddFramebuffer for Gbm {
     /// Through GBM, which counts who uses the device's handle of a buffer: the renderer imports it too.
-    fn add(
-        &self,
-        memory: &BufferMemory,
-        layout: &PixelLayout,
-        format: &Format,
-        modifier: Modifier,
-    ) -> Result<GuestFramebuffer, String> {
+    fn add(&self, source: &Source<'_>) -> Result<PlaneFramebuffer, String> {
+        let Source { memory, layout, format, modifier } = *source;
         let fd = memory.dmabuf().ok_or("there is no dma-buf")?;
         let dmabuf = gles::describe(fd, layout, format, modifier)?;
         framebuffer_from_dmabuf(&self.device, &self.gbm, &dmabuf, true, false)
-            .map(GuestFramebuffer::Gbm)
+            .map(PlaneFramebuffer::Gbm)
             .map_err(|error| error.to_string())
     }
 }

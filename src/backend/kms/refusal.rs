@@ -37,6 +37,12 @@ pub(super) enum Refusal {
     Framebuffer(Rc<str>),
     Covered(Cover),
     NoPlaneLeft,
+    /// The display has no plane for the pointer.
+    NoCursorPlane,
+    /// The pointer's picture is larger than that plane.
+    CursorTooLarge,
+    /// There is nothing else on the display, which the primary plane would be taken for.
+    Alone,
     /// The driver refused a test commit.
     Test(Asked),
 }
@@ -73,6 +79,9 @@ impl fmt::Display for Refusal {
             Self::Covered(Cover::Border) => f.write_str("covered by a border"),
             Self::Covered(Cover::OtherGuest) => f.write_str("covered by another guest's picture"),
             Self::NoPlaneLeft => f.write_str("no plane left"),
+            Self::NoCursorPlane => f.write_str("the display has no cursor plane"),
+            Self::CursorTooLarge => f.write_str("its picture is larger than the cursor plane"),
+            Self::Alone => f.write_str("nothing else is shown"),
             Self::Test(Asked::Nothing) => f.write_str("no plane takes it (test commit refused)"),
             Self::Test(Asked::Turn) => f.write_str("the planes can't turn it (test commit refused)"),
             Self::Test(Asked::Scale) => f.write_str("the planes can't scale it (test commit refused)"),

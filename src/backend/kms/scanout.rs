@@ -5,73 +5,108 @@ use smithay::backend::drm::{DrmSurface, PlaneInfo};
 use smithay::reexports::drm::control::{Device as _, PlaneType, framebuffer};
 
 use super::guest_buffers::GuestBuffers;
-use super::refusal::{self, Refusal};
+use super::refusal::{self, Asked, Refusal};
 use crate::backend::Scanout;
-use crate::scene::element::{BufferId, Content, Element, ElementId, Frame};
+use crate::scene::element::{BufferId, CURSOR_ID, Content, Element, ElementId, Frame};
 
-/// How each guest's picture of a frame gets onto the display.
+/// What speaks against planes before they are tested.
 #[derive(Debug, Default)]
-pub(super) struct Report(Vec<(ElementId, Result<BufferId, Refusal>)>);
+pub(super) struct Refused {
+    /// Against all guests' pictures.
+    pub(super) guests: Option<Refusal>,
+    /// Against some of them.
+    pub(super) some: Vec<(ElementId, Refusal)>,
+    /// Against the pointer.
+    pub(super) pointer: Option<Refusal>,
+}
+
+impl Refused {
+    /// Whether nothing but a mode that was just set speaks against them.
+    pub(super) fn waits(&self) -> bool {
+        [&self.guests, &self.pointer].into_iter().any(|why| *why == Some(Refusal::JustSet))
+    }
+}
+
+/// A frame that was handed over.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) frame: Frame,
+    pub(super) refused: Refused,
+    /// The elements that planes show.
+    pub(super) on_planes: Vec<ElementId>,
+}
+
+/// What a display has, for [`Report::tell`].
+pub(super) struct Means<'a> {
+    pub(super) surface: &'a DrmSurface,
+    pub(super) guests: &'a GuestBuffers,
+    /// The pointer's framebuffer.
+    pub(super) pointer: Option<framebuffer::Handle>,
+}
 
 impl Report {
-    /// Of a frame that was handed over with these elements on planes, these `refused` before it was tried, on an
-    /// output with so many overlay planes. `size` gives a buffer's size in pixels.
-    pub(super) fn new(
-        frame: &Frame,
-        on_planes: &[ElementId],
-        refused: &[(ElementId, Refusal)],
-        overlays: usize,
-        size: impl Fn(BufferId) -> Option<(u32, u32)>,
-    ) -> Self {
-        let outcome = |(index, element): (usize, &Element)| {
-            let Content::Buffer { buffer, source, .. } = element.content else { return None };
-            if on_planes.contains(&element.id) {
-                return Some((element.id, Ok(buffer)));
-            }
-            let before = refused.iter().find(|(id, _)| *id == element.id).map(|(_, why)| why.clone());
-            let why = before.unwrap_or_else(|| {
-                let drawn = |over: &Element| !on_planes.contains(&over.id);
-                refusal::cover(&frame.elements, index, drawn).map_or_else(
-                    || {
-                        let size = size(buffer).unwrap_or_default();
-                        refusal::untold(source, element, size, on_planes.len() < overlays)
-                    },
-                    Refusal::Covered,
-                )
-            });
-            Some((element.id, Err(why)))
+    /// The guests' buffers on planes.
+    pub(super) fn buffers(&self) -> Vec<BufferId> {
+        let buffer = |element: &Element| match element.content {
+            Content::Buffer { buffer, .. } if self.on_planes.contains(&element.id) => Some(buffer),
+            Content::Buffer { .. } | Content::Solid(_) | Content::Pixmap(_) => None,
         };
-        Self(frame.elements.iter().enumerate().filter_map(outcome).collect())
+        if self.on_planes.is_empty() { Vec::new() } else { self.frame.elements.iter().filter_map(buffer).collect() }
     }
 
-    /// Whether guests were composed for no other reason than that the display was just set.
-    pub(super) fn waits(&self) -> bool {
-        self.0.iter().any(|(_, outcome)| *outcome == Err(Refusal::JustSet))
+    /// In words for the user; nothing about what is neither a guest's picture nor the pointer. `size` gives a
+    /// buffer's size in pixels. On which plane something is the kernel says.
+    pub(super) fn tell(
+        &self,
+        id: ElementId,
+        means: &Means<'_>,
+        size: impl Fn(BufferId) -> Option<(u32, u32)>,
+    ) -> Option<Scanout> {
+        let index = self.frame.elements.iter().position(|element| element.id == id)?;
+        let shown = match self.frame.elements.get(index)?.content {
+            Content::Buffer { buffer, .. } => means.guests.handle(buffer),
+            Content::Pixmap(_) if id == CURSOR_ID => means.pointer,
+            Content::Pixmap(_) | Content::Solid(_) => return None,
+        };
+        if self.on_planes.contains(&id) {
+            let plane = shown.and_then(|shown| plane(means.surface, shown));
+            return Some(Scanout::Plane(plane.unwrap_or_else(|| "plane".to_owned())));
+        }
+        Some(Scanout::Composite(self.why_not(index, means.surface.planes().overlay.len(), size)?.to_string()))
     }
 
-    /// The buffers on planes.
-    pub(super) fn buffers(&self) -> impl Iterator<Item = BufferId> {
-        self.0.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).copied()
-    }
-
-    /// In words for the user. On which plane a picture is the kernel says.
-    pub(super) fn tell(&self, element: ElementId, surface: &DrmSurface, guests: &GuestBuffers) -> Option<Scanout> {
-        let (_, outcome) = self.0.iter().find(|(id, _)| *id == element)?;
-        Some(match outcome {
-            Err(why) => Scanout::Composite(why.to_string()),
-            Ok(buffer) => Scanout::Plane(
-                guests.handle(*buffer).and_then(|shown| plane(surface, shown)).unwrap_or_else(|| "plane".to_owned()),
-            ),
-        })
+    /// Why an element is on no plane of an output with so many overlays.
+    fn why_not(&self, index: usize, overlays: usize, size: impl Fn(BufferId) -> Option<(u32, u32)>) -> Option<Refusal> {
+        let element = self.frame.elements.get(index)?;
+        let Content::Buffer { buffer, source, .. } = element.content else {
+            return Some(self.refused.pointer.clone().unwrap_or(Refusal::Test(Asked::Nothing)));
+        };
+        let some = || self.refused.some.iter().find(|(id, _)| *id == element.id).map(|(_, why)| why.clone());
+        let before = self.refused.guests.clone().or_else(some);
+        Some(before.unwrap_or_else(|| {
+            let drawn = |over: &Element| !self.on_planes.contains(&over.id);
+            refusal::cover(&self.frame.elements, index, drawn).map_or_else(
+                || {
+                    let taken = self.on_planes.iter().filter(|id| **id != CURSOR_ID).count();
+                    refusal::untold(source, element, size(buffer).unwrap_or_default(), taken < overlays)
+                },
+                Refusal::Covered,
+            )
+        }))
     }
 }
 
 fn plane(surface: &DrmSurface, shown: framebuffer::Handle) -> Option<String> {
-    let planes = surface.planes().overlay.iter().chain([surface.plane_info()]);
+    let planes = surface.planes();
+    let all = planes.overlay.iter().chain(&planes.cursor).chain([surface.plane_info()]);
     let shows =
         |plane: &&PlaneInfo| surface.get_plane(plane.handle).is_ok_and(|state| state.framebuffer() == Some(shown));
-    let plane = { planes }.find(shows)?;
-    let kind = if plane.type_ == PlaneType::Primary { "primary" } else { "overlay" };
+    let plane = { all }.find(shows)?;
+    let kind = match plane.type_ {
+        PlaneType::Primary => "primary",
+        PlaneType::Overlay => "overlay",
+        PlaneType::Cursor => "cursor",
+    };
     Some(format!("plane {} ({kind})", u32::from(plane.handle)))
 }
 
@@ -80,7 +115,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::scene::element::{CURSOR_ID, Color, Pixmap, Rect, Rotation};
+    use crate::scene::element::{Color, Pixmap, Rect, Rotation};
 
     const SIZE: (u32, u32) = (100, 100);
 
@@ -90,43 +125,66 @@ mod tests {
         Element { id: ElementId(id), target: rect(x), content, rotation: Rotation::None }
     }
 
-    fn frame(elements: Vec<Element>) -> Frame {
-        Frame { elements, background: Color { red: 0, green: 0, blue: 0 } }
+    fn pointer(x: i32) -> Element {
+        let content = Content::Pixmap(Rc::new(Pixmap { width: 1, height: 1, pixels: vec![0; 4] }));
+        let target = Rect { x, y: 5, width: 9, height: 9 };
+        Element { id: CURSOR_ID, target, content, rotation: Rotation::None }
     }
 
-    fn report(frame: &Frame, on_planes: &[u64], refused: &[(ElementId, Refusal)], overlays: usize) -> Report {
-        let on_planes: Vec<_> = on_planes.iter().copied().map(ElementId).collect();
-        Report::new(frame, &on_planes, refused, overlays, |_| Some(SIZE))
+    fn report(elements: Vec<Element>, on_planes: &[ElementId], refused: Refused) -> Report {
+        let frame = Frame { elements, background: Color { red: 0, green: 0, blue: 0 } };
+        Report { frame, refused, on_planes: on_planes.to_vec() }
+    }
+
+    fn why(report: &Report, index: usize) -> Option<Refusal> {
+        report.why_not(index, 1, |_| Some(SIZE))
+    }
+
+    fn elements() -> Vec<Element> {
+        vec![pointer(150), picture(20, 0), picture(21, 100), picture(22, 300), picture(23, 400)]
     }
 
     #[test]
-    fn each_guest_is_told_of_and_nothing_else() {
-        let cursor = Content::Pixmap(Rc::new(Pixmap { width: 1, height: 1, pixels: vec![0; 4] }));
-        let cursor = Element {
-            id: CURSOR_ID,
-            target: Rect { x: 150, y: 5, width: 9, height: 9 },
-            content: cursor,
-            rotation: Rotation::None,
+    fn each_guest_is_told_of() {
+        let refused = Refused {
+            some: vec![(ElementId(22), Refusal::Pitch(5464))],
+            pointer: Some(Refusal::NoCursorPlane),
+            ..Refused::default()
         };
-        let frame = frame(vec![cursor, picture(20, 0), picture(21, 100), picture(22, 300), picture(23, 400)]);
-        let refused = [(ElementId(22), Refusal::Pitch(5464))];
-        let report = report(&frame, &[20], &refused, 1);
-        let refusals: Vec<_> = report.0.iter().map(|(id, outcome)| (id.0, outcome.clone())).collect();
-        assert_eq!(
-            refusals,
-            [
-                (20, Ok(BufferId(20))),
-                (21, Err(Refusal::Covered(refusal::Cover::Pointer))),
-                (22, Err(Refusal::Pitch(5464))),
-                (23, Err(Refusal::NoPlaneLeft)),
-            ]
-        );
-        assert_eq!(report.buffers().collect::<Vec<_>>(), [BufferId(20)]);
+        let report = report(elements(), &[ElementId(20)], refused);
+        assert_eq!(why(&report, 0), Some(Refusal::NoCursorPlane));
+        assert_eq!(why(&report, 2), Some(Refusal::Covered(refusal::Cover::Pointer)));
+        assert_eq!(why(&report, 3), Some(Refusal::Pitch(5464)));
+        assert_eq!(why(&report, 4), Some(Refusal::NoPlaneLeft));
+        assert_eq!(report.buffers(), [BufferId(20)]);
+    }
+
+    #[test]
+    fn a_pointer_on_its_plane_covers_nothing_and_takes_none_of_the_others() {
+        let report = report(elements(), &[CURSOR_ID], Refused::default());
+        assert_eq!(why(&report, 2), Some(Refusal::Test(Asked::Nothing)));
+        assert_eq!(report.buffers(), []);
+    }
+
+    #[test]
+    fn what_speaks_against_all_is_told_of_each() {
+        let refused = Refused { guests: Some(Refusal::Forbidden), ..Refused::default() };
+        let report = report(elements(), &[], refused);
+        assert_eq!(why(&report, 1), Some(Refusal::Forbidden));
+        assert!(!report.refused.waits());
+        assert_eq!(why(&report, 0), Some(Refusal::Test(Asked::Nothing)));
     }
 
     #[test]
     fn with_planes_left_it_was_the_test() {
-        let report = report(&frame(vec![picture(20, 0)]), &[], &[], 1);
-        assert_eq!(report.0, [(ElementId(20), Err(Refusal::Test(refusal::Asked::Nothing)))]);
+        let report = report(vec![picture(20, 0)], &[], Refused::default());
+        assert_eq!(why(&report, 0), Some(Refusal::Test(Asked::Nothing)));
+    }
+
+    #[test]
+    fn after_a_mode_was_set_the_frame_waits() {
+        let just_set = || Some(Refusal::JustSet);
+        assert!(Refused { guests: just_set(), ..Refused::default() }.waits());
+        assert!(Refused { pointer: just_set(), guests: Some(Refusal::Forbidden), ..Refused::default() }.waits());
     }
 }

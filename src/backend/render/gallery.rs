@@ -8,7 +8,7 @@ use std::rc::Rc;
 use smithay::backend::allocator::Fourcc;
 use smithay::backend::renderer::Color32F;
 use smithay::backend::renderer::element::Id;
-use smithay::backend::renderer::utils::CommitCounter;
+use smithay::backend::renderer::utils::{Buffer, CommitCounter};
 use smithay::utils::{Buffer as BufferCoords, Physical, Rectangle, Size, Transform};
 
 use super::element::{Paint, PaintElement};
@@ -69,6 +69,9 @@ impl<T: Clone + 'static> Gallery<T> {
         if element.target.width <= 0 || element.target.height <= 0 {
             return None;
         }
+        let own = painter.own_plane(element.id).cloned();
+        let wrapped = own.as_ref().map(|own| own.wrap(element));
+        let element = wrapped.as_ref().unwrap_or(element);
         let exhibit = self.exhibits.entry(element.id).or_insert_with(|| Exhibit {
             id: Id::new(),
             commit: CommitCounter::default(),
@@ -82,7 +85,7 @@ impl<T: Clone + 'static> Gallery<T> {
             exhibit.pixmap = None;
         }
         exhibit.round = self.round;
-        let (paint, target) = exhibit.paint(painter, element)?;
+        let (paint, target) = exhibit.paint(painter, element, own.map(|own| own.storage))?;
         Some(PaintElement {
             name: element.id,
             id: exhibit.id.clone(),
@@ -95,8 +98,13 @@ impl<T: Clone + 'static> Gallery<T> {
 }
 
 impl<T: Clone> Exhibit<T> {
-    /// What to draw, and where.
-    fn paint<R>(&mut self, painter: &mut Painter<R>, element: &Element) -> Option<(Paint<T>, Rect)>
+    /// What to draw, and where; `storage` is what a plane may show instead of a picture of ours.
+    fn paint<R>(
+        &mut self,
+        painter: &mut Painter<R>,
+        element: &Element,
+        storage: Option<Buffer>,
+    ) -> Option<(Paint<T>, Rect)>
     where
         R: PaintRenderer<TextureId = T>,
     {
@@ -115,7 +123,7 @@ impl<T: Clone> Exhibit<T> {
                 let size: Size<i32, BufferCoords> =
                     (i32::try_from(pixmap.width).ok()?, i32::try_from(pixmap.height).ok()?).into();
                 let source = Rectangle::from_size(size.to_f64());
-                Some((Paint::Texture { texture, source, opaque, storage: None, _memory: None }, target))
+                Some((Paint::Texture { texture, source, opaque, storage, _memory: None }, target))
             }
         }
     }

@@ -29,7 +29,7 @@ pub use self::gallery::{Gallery, color32};
 use super::format::{self, Format};
 use super::{ImportPath, ImportRefused, PixelLayout};
 use crate::buffer::memory::BufferMemory;
-use crate::scene::element::{BufferId, Pixmap, Rect};
+use crate::scene::element::{BufferId, CURSOR_ID, Content, Element, ElementId, Pixmap, Rect};
 
 /// A renderer that may sample guest memory where it lies.
 pub trait PaintRenderer: ImportMem<TextureId: Clone + 'static> {
@@ -87,9 +87,29 @@ struct Ready<T> {
     origin: (i32, i32),
 }
 
+/// The pointer's picture with the margin that a plane wants around it.
+#[derive(Clone, Debug)]
+pub struct PlanePicture {
+    /// What the plane shows.
+    pub storage: Buffer,
+    /// What is drawn where the plane is refused.
+    pub picture: Rc<Pixmap>,
+}
+
+impl PlanePicture {
+    /// The element that is shown in the place of one without the margin.
+    fn wrap(&self, element: &Element) -> Element {
+        let side = |pixels| i32::try_from(pixels).unwrap_or(i32::MAX);
+        let (width, height) = (side(self.picture.width), side(self.picture.height));
+        let content = Content::Pixmap(Rc::clone(&self.picture));
+        Element { target: Rect { width, height, ..element.target }, content, ..*element }
+    }
+}
+
 /// A renderer with the guests' buffers.
 pub struct Painter<R: PaintRenderer> {
     renderer: R,
+    pointer: Option<PlanePicture>,
     buffers: HashMap<BufferId, GuestBuffer<R::TextureId>>,
     staging: Staging,
 }
@@ -111,7 +131,7 @@ impl<R: PaintRenderer> Painter<R> {
     pub fn new(mut renderer: R) -> Result<Self, String> {
         renderer.upscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
         renderer.downscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
-        Ok(Self { renderer, buffers: HashMap::new(), staging: Staging::default() })
+        Ok(Self { renderer, pointer: None, buffers: HashMap::new(), staging: Staging::default() })
     }
 
     /// The renderer.
@@ -161,6 +181,16 @@ impl<R: PaintRenderer> Painter<R> {
         if let Some(buffer) = self.buffers.get_mut(&id) {
             buffer.storage = storage;
         }
+    }
+
+    /// What a plane may show as the pointer, from the next list of elements on.
+    pub fn set_pointer(&mut self, picture: Option<PlanePicture>) {
+        self.pointer = picture;
+    }
+
+    /// What a plane may show instead of an element that is drawn by us.
+    fn own_plane(&self, id: ElementId) -> Option<&PlanePicture> {
+        self.pointer.as_ref().filter(|_| id == CURSOR_ID)
     }
 
     /// Forgets a buffer: afterwards neither the painter nor the renderer holds its memory. Elements made

@@ -79,6 +79,52 @@ reference() {
     rm -f "$RUN/reference.hold"
 }
 
+# --- what a flip costs ---
+
+# count_cost GUEST...: from now on the kernel counts what the compositor does while these guests flip.
+count_cost() {
+    counted_guests=$*
+    calls_counter=/sys/kernel/tracing/events/raw_syscalls/sys_enter/trigger
+    [ -e "$calls_counter" ] || mount -t tracefs none /sys/kernel/tracing
+    # Together, so that a flip counts whole or not at all.
+    msg status --json >"$RUN/status-before"
+    cost_before=$(cost_so_far)
+    echo "hist:keys=id.syscall if common_pid == $(cat "$RUN/grantway.pid")" >"$calls_counter"
+}
+
+# tell_cost NAME: ends that. For each flip: system calls, wake-ups, and milliseconds of the compositor's processor time
+# and of all of Dom0's, kernel threads included.
+tell_cost() {
+    local flips
+    cp "${calls_counter%/*}/hist" "$RESULTS/calls-$1"
+    set -- "$1" $cost_before $(cost_so_far)
+    msg status --json >"$RUN/status-after"
+    echo '!hist:keys=id.syscall' >"$calls_counter"
+    flips=$(($(flips_in "$RUN/status-after" $counted_guests) - $(flips_in "$RUN/status-before" $counted_guests)))
+    figure "$1-flips-counted" "$flips"
+    figure "$1-calls-a-flip" "$(awk -v flips="$flips" \
+        '/hitcount/ { name = $3; sub(/^sys_/, "", name); n = $NF; all += n; if (n >= flips / 20) each = each sprintf(", %s %.2f", name, n / flips) }
+        END { printf "%.2f%s", all / flips, each }' "$RESULTS/calls-$1")"
+    figure "$1-wake-ups-a-flip" "$(per_flip "$flips" "$2" "$5")"
+    figure "$1-cpu-ms-a-flip" "$(per_flip "$flips" "$3" "$6")"
+    figure "$1-dom0-cpu-ms-a-flip" "$(per_flip "$flips" "$4" "$7")"
+}
+per_flip() { awk -v flips="$1" -v from="$2" -v to="$3" 'BEGIN { printf "%.2f", (to - from) / flips }'; }
+# flips_in FILE GUEST...: in that status.
+flips_in() {
+    local file=$1
+    shift
+    jq '[.guests[] | select(.name | IN($ARGS.positional[])) | .connectors[].flips] | add' "$file" --args "$@"
+}
+# Times that the compositor went to sleep; milliseconds of its time, and of both processors' time that was not idle.
+cost_so_far() {
+    local pid
+    pid=$(cat "$RUN/grantway.pid")
+    awk '/^voluntary_ctxt/ { print $2 }' "/proc/$pid/status"
+    awk '{ print ($14 + $15) * 10 }' "/proc/$pid/stat"
+    awk '/^cpu / { print ($2 + $3 + $4 + $7 + $8) * 10 }' /proc/stat
+}
+
 # --- guests ---
 
 guest_console() { echo "/var/log/xen/console/guest-$1.log"; }
@@ -88,11 +134,10 @@ guest_domid() { xl domid "$1" 2>/dev/null; }
 no_guest() { ! xl domid "$1" >/dev/null 2>&1; }
 
 # boot_guest NAME VDISPL [CONFIG-LINE...]: a guest of GUEST_TYPE with GUEST_MEMORY (256) MB, BE_ALLOC in its display,
-# what a desktop needs if GUEST_DESKTOP is set, and ON_REBOOT (restart); without an absolute pointer if GUEST_POINTER is "relative".
+# what a desktop needs if GUEST_DESKTOP is set, and ON_REBOOT (restart).
 boot_guest() {
-    local name=$1 vdispl=$2 dir=$RUN/guests/$1 line paused=
+    local name=$1 vdispl=$2 dir=$RUN/guests/$1 line
     shift 2
-    [ "${GUEST_POINTER:-absolute}" = absolute ] || paused=-p
     # One archive behind the other: the kernel unpacks them all.
     { cat /payload/guest.initrd ${GUEST_DESKTOP:+/payload/desktop.initrd}; (cd "$dir" && find scenario | cpio --quiet -o -H newc | gzip -1); } >"$dir/initrd"
     {
@@ -113,15 +158,11 @@ boot_guest() {
     } >"$dir/config"
     cp "$dir/config" "$RESULTS/guest-$name.cfg"
     # xl itself has been seen to die or hang once in about fifteen times here: then once more, from anew.
-    if ! timeout 180 xl create $paused "$dir/config"; then
+    if ! timeout 180 xl create "$dir/config"; then
         say "xl create failed for $name: once more"
         timeout 60 xl destroy "$name" || true
-        timeout 180 xl create $paused "$dir/config" || fail "guest $name cannot be created"
+        timeout 180 xl create "$dir/config" || fail "guest $name cannot be created"
     fi
-    [ -n "$paused" ] || return 0
-    # No line of xl's says it: xl writes no feature that is off, and the compositor writes those that are missing.
-    xenstore-write "/local/domain/0/backend/vinput/$(guest_domid "$name")/0/feature-abs-pointer" 0
-    xl unpause "$name"
 }
 
 # triple_faulted DOMID: whether the emulated machine has ended that guest. Under its nested paging a PVH guest now and

@@ -33,6 +33,7 @@ pub(crate) fn run<C: Card>(card: &mut C, count: Option<u32>, say: &mut Word<'_>)
             disorder = disorder.wrapping_add(1);
         }
         if frame.is_multiple_of(100) {
+            say(&format!("disorder={disorder}"))?;
             say(&format!("frames={frame}"))?;
         }
     }

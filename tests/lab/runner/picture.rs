@@ -112,6 +112,15 @@ impl Picture {
         ))
     }
 
+    /// The checksum that the kernel's virtual display (vkms) tells of a frame that looks like this: a CRC-32 without
+    /// inversions over 16 bits for each of alpha, red, green and blue.
+    pub(crate) fn vkms_crc(&self) -> u32 {
+        let bytes = self.pixels.chunks_exact(3).flat_map(|p| [255, 255, p[0], p[0], p[1], p[1], p[2], p[2]]);
+        bytes.fold(0, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ if crc & 1 == 0 { 0 } else { 0xedb8_8320 })
+        })
+    }
+
     /// The colour of a picture that has only one, as rrggbb.
     pub(crate) fn only_colour(&self) -> Result<String> {
         let mut pixels = self.pixels.chunks_exact(3);
@@ -188,6 +197,12 @@ mod tests {
         let path = folder.path().join("picture.png");
         two_by_two().write_png(&path).unwrap();
         assert_eq!(Picture::read(&path), Ok(two_by_two()));
+    }
+
+    #[test]
+    fn the_checksum_is_the_kernels() {
+        // As Linux's crc32_le gives it for the two-by-two picture's pixels.
+        assert_eq!(two_by_two().vkms_crc(), 0x1092_d217);
     }
 
     #[test]

@@ -64,6 +64,7 @@ fn perform(share: Share<'_>, qmp: Option<&mut Qmp>, request: &str) -> Result<Str
         ("colour", [picture, x, y, width, height]) => {
             Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?.only_colour()
         }
+        ("vkms-crc", [picture]) => Ok(format!("{:08x}", Picture::read(&inside(share, picture)?)?.vkms_crc())),
         ("cut", [picture, x, y, width, height, to]) => {
             let part = Picture::read(&inside(share, picture)?)?.crop(area([x, y, width, height])?)?;
             part.write_png(&inside(share, to)?).map(|()| String::new())

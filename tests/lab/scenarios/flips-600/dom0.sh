@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 start_grantway
 create_guest alpha guest.sh 'alpha-a:640x480'
+await_guest 300 alpha "frames=100"
+[ "$REAL" = no ] || count_cost alpha
+await_guest 1200 alpha "frames=500"
+[ "$REAL" = no ] || tell_cost drawn
 await_guest 1200 alpha "last-colour"
 expect "flips" 600 "$(guest_value alpha flips)"
 expect "events" 600 "$(guest_value alpha events)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-printf '[guest."alpha"]\npointer = "confined"\n' >"$RUN/grantway.toml"
+printf '[guest."alpha"]\npointer = "confined"\n[guest."beta".vkb]\npointer = "relative"\n' >"$RUN/grantway.toml"
 start_grantway --config "$RUN/grantway.toml"
 # They come while the compositor runs, as a mouse does that is plugged in.
 kernel_device touch
@@ -8,7 +8,7 @@ for device in 'Lab Touch Screen' 'Lab Mouse'; do
     wait_for 60 "libinput to find the $device" grep -q "input device found.*$device" "$RESULTS/grantway.log"
 done
 guest_with_input alpha guest.sh 'alpha-a:480x320' "input watched"
-GUEST_POINTER=relative guest_with_input beta guest.sh 'beta-a:400x300' "input watched"
+guest_with_input beta guest.sh 'beta-a:400x300' "input watched"
 guest_said alpha "device Xen Virtual Multi-touch x=480 y=320 touch-x=480 touch-y=320 slots=9" || fail "alpha's touch screen does not fit"
 guest_said alpha "device Xen Virtual Pointer x=480 y=320" || fail "alpha's pointer is not absolute"
 expect "beta's pointer" "device Xen Virtual Pointer" "$(grep -ao 'device Xen Virtual Pointer.*' "$(guest_console beta)" | tail -n 1 | tr -d '\r')"

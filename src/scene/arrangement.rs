@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What says what is where: a desktop, or a kiosk's fixed table.
+
+use std::fmt;
+
+use super::SceneOutput;
+use super::desktop::Desktop;
+use super::element::{Color, Element, OutputId, Rect};
+use super::focus::{Area, Spot};
+use super::guest_window::{GuestWindow, Look, WindowId};
+use super::kiosk::Kiosk;
+use super::text::Font;
+
+/// What an arrangement looks at.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) outputs: &'a [SceneOutput],
+    /// Back to front.
+    pub(super) windows: &'a [GuestWindow],
+    pub(super) focus: Option<WindowId>,
+    /// Who owns what is shown in the place of all guests' pictures.
+    pub(super) attention: bool,
+}
+
+impl View<'_> {
+    pub(super) fn look(&self, window: &GuestWindow) -> Look {
+        Look { focused: self.focus == Some(window.id), owner: self.attention }
+    }
+}
+
+/// Says where windows are, and what an output's picture is made of.
+pub(super) trait Arrangement: fmt::Debug {
+    /// The outputs are others now.
+    fn set_outputs(&mut self, before: &[SceneOutput], now: &[SceneOutput], windows: &mut [GuestWindow]);
+
+    /// The window at `index` is new, or its content has another size.
+    fn fit(&mut self, index: usize, windows: &mut [GuestWindow], outputs: &[SceneOutput], font: Option<&Font>);
+
+    /// A window shows something.
+    fn drew(&mut self, _window: &GuestWindow) {}
+
+    /// A window is gone. Returns whether more has changed than the output that it was on.
+    fn removed(&mut self, window: WindowId) -> bool;
+
+    /// Gives one window its whole output, or ends that. Returns whether that changed anything.
+    fn set_fullscreen(&mut self, _window: Option<WindowId>) -> bool {
+        false
+    }
+
+    /// The window that has an output for itself.
+    fn fullscreen(&self) -> Option<WindowId> {
+        None
+    }
+
+    /// Where a window's content is; `None` while it is hidden.
+    fn placement(&self, view: View<'_>, window: &GuestWindow) -> Option<(OutputId, Rect)>;
+
+    /// What gets input, front to back.
+    fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot>;
+
+    /// What shows on an output where nothing else is.
+    fn background(&self, view: View<'_>, output: SceneOutput) -> Color;
+
+    /// The windows on an output, and what stands in for them, front to back.
+    fn elements(&self, view: View<'_>, output: SceneOutput, out: &mut Vec<Element>);
+}
+
+/// The arrangements that there are.
+#[derive(Debug)]
+pub(super) enum Layout {
+    Desktop(Desktop),
+    Kiosk(Kiosk),
+}
+
+impl Layout {
+    pub(super) const fn get(&self) -> &dyn Arrangement {
+        match self {
+            Self::Desktop(desktop) => desktop,
+            Self::Kiosk(kiosk) => kiosk,
+        }
+    }
+
+    pub(super) const fn get_mut(&mut self) -> &mut dyn Arrangement {
+        match self {
+            Self::Desktop(desktop) => desktop,
+            Self::Kiosk(kiosk) => kiosk,
+        }
+    }
+
+    pub(super) const fn kiosk(&self) -> Option<&Kiosk> {
+        match self {
+            Self::Desktop(_) => None,
+            Self::Kiosk(kiosk) => Some(kiosk),
+        }
+    }
+
+    pub(super) const fn kiosk_mut(&mut self) -> Option<&mut Kiosk> {
+        match self {
+            Self::Desktop(_) => None,
+            Self::Kiosk(kiosk) => Some(kiosk),
+        }
+    }
+}

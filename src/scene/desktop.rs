@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A desktop: every window has its own place, beside the others as long as there is room, or one of them has its
+//! output for itself.
+
+use std::rc::Rc;
+
+use super::arrangement::{Arrangement, View};
+use super::decoration;
+use super::element::{Color, Element, ElementId, OutputId, Pixmap, Rect, Rotation, Size};
+use super::focus::{Area, Spot};
+use super::guest_window::{GuestWindow, WindowId};
+use super::layout::{self, Place};
+use super::text::Font;
+use super::{AROUND_FULL_SCREEN, BACKGROUND, SceneOutput, own_picture};
+
+const WAITING: Color = Color { red: 128, green: 138, blue: 150 };
+/// No window has this number, so no element of a window has this name.
+const WAITING_ID: ElementId = ElementId(0);
+
+/// Where windows are that can be moved by nobody but us.
+#[derive(Debug)]
+pub(super) struct Desktop {
+    full_screen: Option<WindowId>,
+    waiting: Option<Rc<Pixmap>>,
+}
+
+impl Desktop {
+    pub(super) fn new(font: Option<&Font>) -> Self {
+        let room = Size { width: i32::MAX, height: i32::MAX };
+        let note = "Grantway is waiting for a guest";
+        let waiting = font.and_then(|font| decoration::draw_note(font, note, WAITING, BACKGROUND, room));
+        Self { full_screen: None, waiting }
+    }
+
+    fn full_screen_on<'a>(&self, view: View<'a>, output: usize) -> Option<&'a GuestWindow> {
+        let window = view.windows.iter().find(|window| Some(window.id) == self.full_screen)?;
+        window.place.is_some_and(|place| place.output == output).then_some(window)
+    }
+
+    fn waiting_note(&self, size: Size) -> Option<Element> {
+        let note = self.waiting.as_ref()?;
+        let (width, height) = (i32::try_from(note.width).ok()?, i32::try_from(note.height).ok()?);
+        let target = Rect { x: (size.width - width) / 2, y: (size.height - height) / 2, width, height };
+        Some(own_picture(WAITING_ID, target, note))
+    }
+
+    fn spot(&self, view: View<'_>, areas: &[Area], window: &GuestWindow) -> Option<Spot> {
+        let place = window.place?;
+        let area = areas.get(place.output)?;
+        let (_, content) = self.placement(view, window)?;
+        let full_screen = self.full_screen == Some(window.id);
+        let outer = if full_screen { Rect { x: 0, y: 0, ..area.rect } } else { place.rect };
+        let moved = |rect: Rect| Rect { x: rect.x.saturating_add(area.rect.x), y: rect.y, ..rect };
+        let source = Rect { x: 0, y: 0, ..content };
+        let (window, size) = (window.id, window.size);
+        let (outer, content) = (moved(outer), moved(content));
+        let rotation = Rotation::None;
+        Some(Spot { window, output: area.output, outer, content, source, rotation, size, full_screen })
+    }
+}
+
+impl Arrangement for Desktop {
+    /// Windows keep their places as far as they can; the others are placed anew, oldest first.
+    fn set_outputs(&mut self, before: &[SceneOutput], now: &[SceneOutput], windows: &mut [GuestWindow]) {
+        let places: Vec<_> = windows.iter_mut().map(|window| window.place.take()).collect();
+        for (index, place) in places.into_iter().enumerate() {
+            let moved = place.and_then(|place| {
+                let id = before.get(place.output)?.id;
+                let output = now.iter().position(|output| output.id == id)?;
+                Some(Place { output, ..place })
+            });
+            if let Some(place) = moved {
+                keep(windows, now, index, place);
+            }
+        }
+        let mut oldest_first: Vec<usize> = (0..windows.len()).collect();
+        oldest_first.sort_by_key(|index| windows.get(*index).map(|window| window.id));
+        for index in oldest_first {
+            place(windows, now, index);
+        }
+    }
+
+    /// It stays where it is if there is room.
+    fn fit(&mut self, index: usize, windows: &mut [GuestWindow], outputs: &[SceneOutput], _font: Option<&Font>) {
+        if let Some(before) = windows.get_mut(index).and_then(|window| window.place.take()) {
+            keep(windows, outputs, index, before);
+        }
+        place(windows, outputs, index);
+    }
+
+    fn removed(&mut self, window: WindowId) -> bool {
+        self.full_screen == Some(window) && self.set_fullscreen(None)
+    }
+
+    fn set_fullscreen(&mut self, window: Option<WindowId>) -> bool {
+        std::mem::replace(&mut self.full_screen, window) != window
+    }
+
+    fn fullscreen(&self) -> Option<WindowId> {
+        self.full_screen
+    }
+
+    fn placement(&self, view: View<'_>, window: &GuestWindow) -> Option<(OutputId, Rect)> {
+        let place = window.place?;
+        let output = view.outputs.get(place.output)?;
+        match self.full_screen_on(view, place.output) {
+            None => Some((output.id, window.content_rect(&place.rect))),
+            Some(full) if full.id == window.id => Some((output.id, layout::full_screen(output.size, window.size))),
+            Some(_) => None,
+        }
+    }
+
+    fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot> {
+        view.windows.iter().rev().filter_map(|window| self.spot(view, areas, window)).collect()
+    }
+
+    fn background(&self, view: View<'_>, output: SceneOutput) -> Color {
+        let index = view.outputs.iter().position(|other| other.id == output.id);
+        let full = index.is_some_and(|index| self.full_screen_on(view, index).is_some());
+        if full { AROUND_FULL_SCREEN } else { BACKGROUND }
+    }
+
+    fn elements(&self, view: View<'_>, output: SceneOutput, out: &mut Vec<Element>) {
+        let Some(index) = view.outputs.iter().position(|other| other.id == output.id) else { return };
+        if let Some(window) = self.full_screen_on(view, index) {
+            let target = layout::full_screen(output.size, window.size);
+            window.content(target, view.look(window), out);
+            out.extend(view.attention.then(|| window.cover(target)));
+            return;
+        }
+        for window in view.windows.iter().rev() {
+            if let Some(place) = window.place.filter(|place| place.output == index) {
+                window.elements(&place.rect, view.look(window), out);
+            }
+        }
+        if view.windows.is_empty() && index == 0 {
+            out.extend(self.waiting_note(output.size));
+        }
+    }
+}
+
+/// Leaves a window where it was, in its present size, if it can stay there.
+fn keep(windows: &mut [GuestWindow], outputs: &[SceneOutput], index: usize, before: Place) {
+    let (outputs, taken) = areas(windows, outputs);
+    if let Some(window) = windows.get_mut(index) {
+        let size = decoration::outer_size(window.size);
+        let rect = Rect { width: size.width, height: size.height, ..before.rect };
+        let place = Place { rect, ..before };
+        window.place = Some(place).filter(|place| layout::fits(&outputs, &taken, place));
+    }
+}
+
+/// Places a window, unless it has a place.
+fn place(windows: &mut [GuestWindow], outputs: &[SceneOutput], index: usize) {
+    let (outputs, taken) = areas(windows, outputs);
+    if let Some(window) = windows.get_mut(index).filter(|window| window.place.is_none()) {
+        window.place = layout::place(&outputs, &taken, decoration::outer_size(window.size));
+    }
+}
+
+/// The outputs' sizes, and where windows are.
+fn areas(windows: &[GuestWindow], outputs: &[SceneOutput]) -> (Vec<Size>, Vec<Place>) {
+    let sizes = outputs.iter().map(|output| output.size).collect();
+    (sizes, windows.iter().filter_map(|window| window.place).collect())
+}
