@@ -4,33 +4,25 @@
 # tree's path on the last line. It shares its files with TREE by hard links, so it takes little room and
 # time, and only what is new is written. As root; prepare.sh calls it.
 set -euo pipefail
+. "$(dirname "$0")/in-tree.sh"
 tree=$1 series=$2
 new=$tree-linux-$series
 work=$new.part
 if [ -d "$new" ]; then echo "$new"; exit 0; fi
 printf '\033[1m==>\033[0m %s\n' "the Dom0 tree with Linux $series" >&2
 
-# in_tree COMMAND...: in the new tree.
-in_tree() {
-    unshare --mount --propagation private bash -euc '
-        mount -t proc proc "$0/proc"
-        mount --rbind /dev "$0/dev"
-        exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
-    ' "$work" "$@"
-}
-
 rm -rf "$work"
 cp -al "$tree" "$work"
 rm "$work/.kernel"
-in_tree apt-get -q update >&2
+in_tree "$work" "" apt-get -q update >&2
 # Its kernel-doc, which warnings need, is written in Perl; that of later kernels is not.
-in_tree apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends perl >&2
-kernel=$(in_tree apt-cache search --names-only "^linux-headers-$series[^ ]*-amd64\$" \
+in_tree "$work" "" apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends perl >&2
+kernel=$(in_tree "$work" "" apt-cache search --names-only "^linux-headers-$series[^ ]*-amd64\$" \
     | awk '{ print $1 }' | grep -v -e '-cloud-' -e '-rt-' | sort -V | tail -n 1)
 kernel=${kernel#linux-headers-}
 [ -n "$kernel" ] || { echo "lab: Debian 13 has no kernel $series" >&2; exit 1; }
 # Unpacked, not installed: what an installation would set up, an initramfs and a boot loader, nothing here uses.
-in_tree bash -euc '
+in_tree "$work" "" bash -euc '
     mkdir /tmp/kernel && cd /tmp/kernel
     parts=$(apt-cache show "linux-headers-$1" | sed -n "s/^Depends: //p" | head -n 1 | tr "," "\n" \
         | sed -n "s/^ *\(linux-\(headers\|kbuild\)-[^ ]*\).*/\1/p")

@@ -9,6 +9,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
+. "$here/in-tree.sh"
 out=$1
 mkdir -p "$out/payload"
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
@@ -19,15 +20,6 @@ if [ -n "${LAB_KERNEL:-}" ]; then tree=$("$here/kernel.sh" "$tree" "$LAB_KERNEL"
 ln -sfn "$tree" "$out/tree"
 kernel=$(cat "$tree/.kernel")
 
-# in_tree DIR COMMAND: a command in the tree with DIR as /mnt; the tree itself is not changed.
-in_tree() {
-    unshare --mount --propagation private bash -euc '
-        mount -t proc proc "$1/proc"
-        mount --bind "$2" "$1/mnt"
-        exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 sh -euc "$3"
-    ' - "$tree" "$1" "$2"
-}
-
 # The kernel helper is compiled for Dom0's kernel, in the tree, whose compiler and headers fit it.
 build_helper() {
     local sum
@@ -36,7 +28,7 @@ build_helper() {
     say "building the kernel helper for Linux $kernel"
     rm -rf "$out/helper" "$out/payload/xen-zcopy.ko" "$out/helper.sum"
     cp -r kernel-helper "$out/helper"
-    in_tree "$out/helper" "cd /mnt && make -s clean KDIR=/lib/modules/$kernel/build && \
+    in_tree "$tree" "$out/helper" sh -euc "cd /mnt && make -s clean KDIR=/lib/modules/$kernel/build && \
         make -s -j2 modules selftest STRICT=1 KDIR=/lib/modules/$kernel/build"
     cp "$out/helper/xen-zcopy.ko" "$out/payload/xen-zcopy.ko"
     cp "$out/helper/tests/selftest" "$out/payload/helper-selftest"

@@ -6,6 +6,7 @@
 #
 # GRANTWAY_LAB_CACHE   where packages and modules are kept; else ~/.cache/grantway-lab
 set -euo pipefail
+. "$(dirname "$0")/in-tree.sh"
 tree=$1
 cache=${GRANTWAY_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/grantway-lab}
 kernel=$(cat "$tree/.kernel")
@@ -15,22 +16,12 @@ work=$out.part
 if [ -e "$out/vkms.ko" ]; then echo "$out/vkms.ko"; exit 0; fi
 printf '\033[1m==>\033[0m %s\n' "vkms for Linux $kernel, from Debian's source" >&2
 
-# in_tree COMMAND: in the tree, with the work folder as /mnt; the tree itself is not changed.
-in_tree() {
-    unshare --mount --propagation private bash -euc '
-        mount -t proc proc "$1/proc"
-        mount --rbind /dev "$1/dev"
-        mount --bind "$2" "$1/mnt"
-        exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 sh -euc "$3"
-    ' - "$tree" "$work" "$1"
-}
-
 rm -rf "$work"
 mkdir -p "$work"
 deb=$(find "$cache/debs" -name "linux-source-${series}_*.deb" | sort -V | tail -n 1)
 if [ -z "$deb" ]; then
     mkdir -p "$work/lists/partial"
-    in_tree "cd /mnt && apt-get -q -o Dir::State::Lists=/mnt/lists update >&2
+    in_tree "$tree" "$work" sh -euc "cd /mnt && apt-get -q -o Dir::State::Lists=/mnt/lists update >&2
         apt-get -q -o Dir::State::Lists=/mnt/lists download linux-source-$series >&2"
     mv "$work"/linux-source-*.deb "$cache/debs/"
     deb=$(find "$cache/debs" -name "linux-source-${series}_*.deb" | sort -V | tail -n 1)
@@ -38,7 +29,7 @@ fi
 # One folder of the source; its header's neighbours come with the kernel's headers.
 dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/linux-source-$series.tar.xz" | xz -dc \
     | tar -x -C "$work" --strip-components=4 "linux-source-$series/drivers/gpu/drm/vkms"
-in_tree "make -s -j2 -C /lib/modules/$kernel/build M=/mnt/vkms CONFIG_DRM_VKMS=m modules >&2"
+in_tree "$tree" "$work" sh -euc "make -s -j2 -C /lib/modules/$kernel/build M=/mnt/vkms CONFIG_DRM_VKMS=m modules >&2"
 [ -e "$work/vkms/vkms.ko" ] || { echo "lab: vkms was not built" >&2; exit 1; }
 strip --strip-debug "$work/vkms/vkms.ko"
 mkdir -p "$out"
