@@ -278,6 +278,11 @@ impl Device {
         }
     }
 
+    /// Whether a frame has been on its way for too long.
+    pub(super) fn is_late(&self, now: Time) -> bool {
+        self.outputs.iter().any(|output| output.flight.is_lost(now))
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         self.outputs.iter().filter_map(|output| output.flight.deadline()).min()
     }

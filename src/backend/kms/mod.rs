@@ -383,6 +383,10 @@ impl Presentation for Kms {
     }
 
     fn dispatch(&mut self, now: Time) {
+        if self.devices.iter().any(|device| device.is_late(now)) {
+            // Not before it was looked for: on a starved machine time passes between the wait and this.
+            self.gather(Source::Displays);
+        }
         for notice in std::mem::take(&mut self.inbox) {
             self.handle(notice, now);
         }

@@ -84,27 +84,34 @@ reference() {
 # count_cost GUEST...: from now on the kernel counts what the compositor does while these guests flip.
 count_cost() {
     counted_guests=$*
-    calls_counter=/sys/kernel/tracing/events/raw_syscalls/sys_enter/trigger
+    calls_counter=/sys/kernel/tracing/events/raw_syscalls/sys_enter
     [ -e "$calls_counter" ] || mount -t tracefs none /sys/kernel/tracing
-    # Together, so that a flip counts whole or not at all.
-    msg status --json >"$RUN/status-before"
-    cost_before=$(cost_so_far)
-    echo "hist:keys=id.syscall if common_pid == $(cat "$RUN/grantway.pid")" >"$calls_counter"
+    echo "hist:keys=id.syscall if common_pid == $(cat "$RUN/grantway.pid")" >"$calls_counter/trigger"
+    cost_snapshot "$RUN/cost-before"
+}
+# cost_snapshot FILE: at both ends in the same order, so that the time between its parts takes nothing away.
+cost_snapshot() {
+    msg status --json >"$1.status"
+    cat "$calls_counter/hist" >"$1.calls"
+    cost_so_far >"$1"
 }
 
 # tell_cost NAME: ends that. For each flip: system calls, wake-ups, and milliseconds of the compositor's processor time
 # and of all of Dom0's, kernel threads included.
 tell_cost() {
     local flips
-    cp "${calls_counter%/*}/hist" "$RESULTS/calls-$1"
-    set -- "$1" $cost_before $(cost_so_far)
-    msg status --json >"$RUN/status-after"
-    echo '!hist:keys=id.syscall' >"$calls_counter"
-    flips=$(($(flips_in "$RUN/status-after" $counted_guests) - $(flips_in "$RUN/status-before" $counted_guests)))
+    cost_snapshot "$RUN/cost-after"
+    echo '!hist:keys=id.syscall' >"$calls_counter/trigger"
+    cp "$RUN/cost-after.calls" "$RESULTS/calls-$1"
+    flips=$(($(flips_in "$RUN/cost-after.status" $counted_guests) - $(flips_in "$RUN/cost-before.status" $counted_guests)))
     figure "$1-flips-counted" "$flips"
     figure "$1-calls-a-flip" "$(awk -v flips="$flips" \
-        '/hitcount/ { name = $3; sub(/^sys_/, "", name); n = $NF; all += n; if (n >= flips / 20) each = each sprintf(", %s %.2f", name, n / flips) }
-        END { printf "%.2f%s", all / flips, each }' "$RESULTS/calls-$1")"
+        '!/ hitcount: / { next }
+        { name = $3; sub(/^sys_/, "", name) }
+        FNR == NR { before[name] = $NF; next }
+        { n = $NF - before[name]; all += n; if (n > flips / 20) each = each sprintf(", %s %.2f", name, n / flips) }
+        END { printf "%.2f%s", all / flips, each }' "$RUN/cost-before.calls" "$RUN/cost-after.calls")"
+    set -- "$1" $(cat "$RUN/cost-before" "$RUN/cost-after")
     figure "$1-wake-ups-a-flip" "$(per_flip "$flips" "$2" "$5")"
     figure "$1-cpu-ms-a-flip" "$(per_flip "$flips" "$3" "$6")"
     figure "$1-dom0-cpu-ms-a-flip" "$(per_flip "$flips" "$4" "$7")"

@@ -11,7 +11,9 @@ await_plane alpha 0 primary
 msg input pointer 5 5
 expect "planes in use, full screen with the cursor" 2 "$(planes full-screen | wc -l)"
 await_plane alpha 0 primary
+count_cost alpha
 await_guest 900 alpha "last-colour"
+tell_cost plane
 expect "flips" 200 "$(guest_value alpha flips)"
 expect "events" 200 "$(guest_value alpha events)"
 expect "events out of order" 0 "$(guest_value alpha disorder)"
