@@ -138,12 +138,15 @@ await_guest() {
         if [ "$SECONDS" -ge "$look" ]; then
             look=$((SECONDS + 10))
             if no_guest "$name"; then gone=$((gone + 1)); else gone=0; fi
-            [ "$gone" -lt 3 ] || fail "guest $name is gone and has not said '$text'; its last words: $(tail -n 3 "$(guest_console "$name")" | tr '\r\n' '  ')"
+            [ "$gone" -lt 3 ] || fail "guest $name is gone and has not said '$text'; $(last_words "$name")"
         fi
-        [ "$SECONDS" -lt "$end" ] || fail "waited $limit s in vain for guest $name to say '$text'"
+        [ "$SECONDS" -lt "$end" ] || fail "waited $limit s in vain for guest $name to say '$text'; $(last_words "$name")"
         sleep "$LOOK_AGAIN"
     done
 }
+
+# last_words NAME: the end of its console, for the reason of a failure.
+last_words() { echo "its last words: $(tail -n 3 "$(guest_console "$1")" | tr '\r\n' '  ')"; }
 
 # guest_value NAME KEY: the last value that the guest printed as "lab: KEY=VALUE".
 guest_value() { sed -n "s/\r//; s/^lab: $2=//p" "$(guest_console "$1")" | tail -n 1; }
