@@ -206,6 +206,28 @@ fn a_frontend_whose_page_was_revoked_is_asked_to_begin_anew() {
 }
 
 #[test]
+fn a_frontend_that_is_connected_and_has_lost_its_device_is_asked_to_begin_anew() {
+    let mut desk = Desk::start();
+    let mut guest = desk.guest("web", &[&format!("vkb:{LINUX}")]);
+    let mut keyboard = desk.serve(|| KeyboardFront::probe(&mut guest, 0, SECOND * 10).unwrap());
+    desk.until("the connection", |desk| desk.session(&guest).is_some());
+    // Linux has taken its device away, and says nothing.
+    let state = format!("{}/state", keyboard.directory());
+    let asked = (0..1000).any(|_| {
+        desk.rest(Duration::from_millis(20));
+        desk.serve(|| guest.store().read(&state).unwrap()).as_deref() == Some("1")
+    });
+    assert!(asked, "the frontend is not asked to begin anew");
+    desk.until("the old page to be let go", |desk| desk.hypervisor.mapped_grants(guest.domid()) == 0);
+    desk.serve(|| {
+        keyboard.publish(&mut guest).unwrap();
+        keyboard.set_state(&mut guest, XenbusState::Initialised).unwrap();
+    });
+    desk.until("the new page", |desk| desk.session(&guest).is_some());
+    desk.serve(|| keyboard.await_connected(&mut guest, now() + SECOND * 10).unwrap());
+}
+
+#[test]
 fn the_obsolete_page_ref_is_never_mapped() {
     let mut desk = Desk::start();
     let mut guest = desk.guest("web", &[&format!("vkb:{LINUX}")]);

@@ -40,6 +40,10 @@ pub const CLOSING_PATIENCE: Duration = Duration::from_millis(600);
 /// already reads Initialised; doubled up to [`LONGEST_RETRY`].
 pub const RETRY: Duration = Duration::from_millis(100);
 
+/// How long a frontend at Initialised may take to say Connected once we have; then it has lost its device. Doubled with
+/// each time that it is asked to begin anew.
+pub const SILENCE: Duration = Duration::from_secs(2);
+
 /// How often a frontend that lost its device is asked to begin anew, as long as the device exists.
 pub const RESETS: u8 = 3;
 
@@ -72,9 +76,11 @@ enum Phase {
     New,
     InitWait,
     Connecting(Setup),
+    /// `seen` after the frontend has said Connected too, which it is waited for until `patience`.
     Connected {
         setup: Setup,
         seen: bool,
+        patience: Option<Time>,
     },
     Closing {
         until: Time,
@@ -174,7 +180,8 @@ impl Device {
         match self.phase {
             Phase::Closing { until } => Some(until),
             Phase::InitWait => self.retry,
-            Phase::New | Phase::Connecting(_) | Phase::Connected { .. } | Phase::Closed | Phase::Retired => None,
+            Phase::Connected { patience, .. } => patience,
+            Phase::New | Phase::Connecting(_) | Phase::Closed | Phase::Retired => None,
         }
     }
 
@@ -190,12 +197,16 @@ impl Device {
             Phase::InitWait => {
                 self.retry = None;
                 match self.revoked {
-                    Some(_) if self.resets < RESETS => self.reset(&mut out),
-                    Some(_) => {}
+                    Some(setup) => self.reset(setup, now, &mut out),
                     None => out.push(DeviceAction::ReadAgain),
                 }
             }
-            Phase::New | Phase::Connecting(_) | Phase::Connected { .. } | Phase::Closed | Phase::Retired => {}
+            Phase::Connected { setup, .. } => {
+                self.disconnect("the frontend does not say that it is connected: it has lost its device", &mut out);
+                self.phase = Phase::InitWait;
+                self.reset(setup, now, &mut out);
+            }
+            Phase::New | Phase::Connecting(_) | Phase::Closed | Phase::Retired => {}
         }
         out
     }
@@ -207,7 +218,9 @@ impl Device {
         let Phase::Connecting(setup) = self.phase else { return out };
         match result {
             Ok(()) => {
-                self.phase = Phase::Connected { setup, seen: false };
+                let waits = self.frontend_state == Some(XenbusState::Initialised);
+                let patience = self.patience(now).filter(|_| waits);
+                self.phase = Phase::Connected { setup, seen: false, patience };
                 self.half.forgive();
                 self.wait = RETRY;
                 out.push(DeviceAction::WriteState(XenbusState::Connected));
@@ -222,14 +235,29 @@ impl Device {
         out
     }
 
+    /// Until when a frontend at Initialised is to say Connected, or to publish anew.
+    fn patience(&self, now: Time) -> Option<Time> {
+        let longer = 1 << self.resets.min(RESETS);
+        (self.resets < RESETS).then(|| now.saturating_add(SILENCE.saturating_mul(longer)))
+    }
+
     /// Linux can lose its device while it boots: it takes what it has just published for a reset, revokes the page,
     /// closes the port, and finds no device to begin anew with, because its state is no longer Initialising (seen
-    /// with Linux 7.3: "state reset occurred, reconnecting"). So it is put back. A Linux that lost nothing answers
-    /// our InitWait with Connected.
-    fn reset(&mut self, out: &mut Vec<DeviceAction>) {
+    /// with Linux 7.3: "state reset occurred, reconnecting"). We find the page gone, or, when we were faster, have it
+    /// mapped and hear no more. So it is put back. A Linux that lost nothing answers our InitWait with Connected.
+    ///
+    /// In a driver domain the state is not ours to write: then the page and port stay untouched.
+    fn reset(&mut self, lost: Setup, now: Time, out: &mut Vec<DeviceAction>) {
+        self.revoked = Some(lost);
+        if self.resets >= RESETS {
+            return;
+        }
         self.resets = self.resets.saturating_add(1);
-        self.revoked = None;
-        out.extend([DeviceAction::ResetFrontend, DeviceAction::WriteState(XenbusState::InitWait)]);
+        self.retry = self.patience(now);
+        // Read before the frontend can have published anew, perhaps with the same numbers.
+        let asked =
+            [DeviceAction::ResetFrontend, DeviceAction::WriteState(XenbusState::InitWait), DeviceAction::ReadAgain];
+        out.extend(asked);
     }
 
     /// The compositor ends: the device is left waiting for the next one.
@@ -307,7 +335,7 @@ impl Device {
             Phase::InitWait => self.wait(view, out),
             // The caller connects at once: there is no snapshot in between.
             Phase::Connecting(_) => {}
-            Phase::Connected { setup, seen } => self.hold(view, setup, seen, out),
+            Phase::Connected { setup, seen, patience } => self.hold(view, setup, (seen, patience), out),
             Phase::Closing { until } => match view.frontend {
                 Some(Closing) if view.now < until => {}
                 Some(Closing | Initialising | Initialised) => self.wait(view, out),
@@ -353,8 +381,14 @@ impl Device {
         }
     }
 
-    /// Connected: `seen` after the frontend has said Connected too.
-    fn hold(&mut self, view: &View<'_>, setup: Setup, seen: bool, out: &mut Vec<DeviceAction>) {
+    /// Connected; `seen` and `patience` as in the phase.
+    fn hold(
+        &mut self,
+        view: &View<'_>,
+        setup: Setup,
+        (seen, patience): (bool, Option<Time>),
+        out: &mut Vec<DeviceAction>,
+    ) {
         use XenbusState::{Closed, Closing, Connected, Initialised, Initialising};
         if view.own == Initialising {
             self.disconnect("the device was made anew", out);
@@ -368,7 +402,8 @@ impl Device {
                 match self.read_claims(view.snapshot) {
                     // What it asks for counts until it says Connected: an older Linux asks when it sees InitWait.
                     Ok(claims) if claims == setup || (seen && claims.is_over(setup)) => {
-                        self.phase = Phase::Connected { setup, seen: seen || state == Connected };
+                        let seen = seen || state == Connected;
+                        self.phase = Phase::Connected { setup, seen, patience: patience.filter(|_| !seen) };
                     }
                     Ok(_) => {
                         self.disconnect("the frontend has published anew", out);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use grantway::kbdif::device::{CLOSING_PATIENCE, Device, DeviceAction, LONGEST_RETRY, RESETS, RETRY, Setup};
+use grantway::kbdif::device::{CLOSING_PATIENCE, Device, DeviceAction, LONGEST_RETRY, RESETS, RETRY, SILENCE, Setup};
 use grantway::kbdif::limits::Limits;
 use grantway::time::Time;
 use grantway::xen::store::{Change, Query, Snapshot};
@@ -19,6 +19,8 @@ struct Fixture {
     now: Time,
     /// Whether the page can be mapped.
     mappable: bool,
+    /// Whether the frontend's directory can be written.
+    writes_frontend: bool,
     connected: Option<Setup>,
     /// All actions but those that only read.
     log: Vec<DeviceAction>,
@@ -28,7 +30,8 @@ impl Fixture {
     fn new() -> Self {
         let device = Device::new(BACK.to_owned(), DomId(3), Limits::default());
         let now = Duration::from_secs(1000);
-        let mut it = Self { device, store: Snapshot::default(), now, mappable: true, connected: None, log: Vec::new() };
+        let (store, log) = (Snapshot::default(), Vec::new());
+        let mut it = Self { device, store, now, mappable: true, writes_frontend: true, connected: None, log };
         for (key, value) in [("frontend", FRONT), ("frontend-id", "3"), ("online", "1"), ("state", "1")] {
             it.back(key, value);
         }
@@ -78,7 +81,9 @@ impl Fixture {
 
     fn carry_out(&mut self, actions: Vec<DeviceAction>) {
         for action in actions {
-            if let Some(Change::Write(path, value)) = self.device.half().change(&action) {
+            if let Some(Change::Write(path, value)) = self.device.half().change(&action)
+                && (self.writes_frontend || path.starts_with(BACK))
+            {
                 self.store.values.insert(path, value);
             }
             match &action {
@@ -196,6 +201,70 @@ fn a_frontend_that_lost_its_device_while_it_booted_is_asked_to_begin_anew() {
     it.look();
     assert!(it.connected.is_some());
     assert_eq!(it.refusals(), 1);
+}
+
+#[test]
+fn a_frontend_that_lost_its_device_after_we_had_mapped_its_page_is_asked_to_begin_anew() {
+    let mut it = Fixture::published();
+    it.look();
+    assert!(it.connected.is_some());
+    it.wait(SILENCE - Duration::from_millis(1));
+    assert!(it.connected.is_some());
+    it.wait(Duration::from_millis(1));
+    assert_eq!(it.connected, None);
+    assert_eq!((it.store.value(&format!("{FRONT}/state")), it.own()), (Some("1"), "2"));
+    it.look();
+    assert_eq!(it.connected, None);
+    // Linux's free lists give the same numbers again.
+    it.set_front(XenbusState::Initialised);
+    assert_eq!(it.connected.map(|setup| setup.port), Some(Port(5)));
+    it.set_front(XenbusState::Connected);
+    assert_eq!((it.own(), it.device.deadline()), ("4", None));
+}
+
+#[test]
+fn in_a_driver_domain_what_was_lost_is_left_alone() {
+    let mut it = Fixture::published();
+    it.writes_frontend = false;
+    it.look();
+    it.wait(SILENCE);
+    // The numbers may be another device's by now.
+    it.look();
+    assert_eq!((it.connected, it.own()), (None, "2"));
+    while let Some(deadline) = it.device.deadline() {
+        it.wait(deadline - it.now);
+        assert_eq!((it.connected, it.own()), (None, "2"));
+    }
+    it.publish(9, 6);
+    it.look();
+    assert_eq!(it.connected.map(|setup| setup.port), Some(Port(6)));
+}
+
+#[test]
+fn a_slow_frontend_that_lost_nothing_goes_on_with_its_page() {
+    let mut it = Fixture::published();
+    it.look();
+    it.wait(SILENCE);
+    assert_eq!(it.connected, None);
+    // An older Linux does not look at its own state, and answers InitWait.
+    it.set_front(XenbusState::Connected);
+    assert_eq!(it.connected.map(|setup| setup.port), Some(Port(5)));
+    assert_eq!((it.own(), it.device.deadline()), ("4", None));
+}
+
+#[test]
+fn one_that_stays_at_3_is_asked_some_times_and_then_kept() {
+    let mut it = Fixture::published();
+    it.look();
+    let mut waits = Vec::new();
+    while let Some(deadline) = it.device.deadline() {
+        waits.push(deadline - it.now);
+        it.wait(deadline - it.now);
+        it.set_front(XenbusState::Initialised);
+    }
+    assert_eq!(waits, [SILENCE, SILENCE * 2, SILENCE * 4]);
+    assert_eq!(waits.len(), usize::from(RESETS));
+    assert!(it.connected.is_some());
 }
 
 #[test]
