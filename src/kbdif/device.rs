@@ -161,7 +161,7 @@ impl Device {
         match self.phase {
             Phase::New => "new",
             Phase::InitWait => "waiting",
-            Phase::Connecting(_) => "connecting",
+            Phase::Connecting(_) | Phase::Connected { patience: Some(_), .. } => "connecting",
             Phase::Connected { .. } => "connected",
             Phase::Closing { .. } => "closing",
             Phase::Closed | Phase::Retired => "closed",

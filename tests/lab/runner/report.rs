@@ -15,6 +15,8 @@ pub(crate) struct Outcome {
     pub(crate) failure: Option<String>,
     /// From its start in Dom0 to its end there.
     pub(crate) seconds: f64,
+    /// What Xen said, if the emulated machine has ended a guest: then a failure tells nothing of ours.
+    pub(crate) emulator: Option<String>,
     /// What it measured, in its own order.
     pub(crate) figures: Vec<(String, String)>,
 }

@@ -61,6 +61,7 @@ impl Results {
         // Times mean little without it.
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         figures.extend(load.split(' ').next().map(|minute| ("host-load".to_owned(), minute.to_owned())));
-        Outcome { name: self.name.clone(), failure, seconds: self.start.elapsed().as_secs_f64(), figures }
+        let emulator = self.text("emulator").map(|line| line.trim().to_owned());
+        Outcome { name: self.name.clone(), failure, seconds: self.start.elapsed().as_secs_f64(), emulator, figures }
     }
 }
