@@ -23,8 +23,10 @@ pub const TITLE: i32 = 25;
 /// The least width inside the border: a label has to be readable also above a tiny content.
 pub const LEAST_WIDTH: i32 = 160;
 
-/// The border of a client's window, and the ground of what its title bar says.
-pub const CLIENT_COLOR: Color = Color { red: 44, green: 47, blue: 51 };
+/// The border of a client's window.
+pub const CLIENT_COLOR: Color = Color { red: 104, green: 108, blue: 114 };
+/// The ground of what a client's title bar says, and of its stripes.
+const PLATE_COLOR: Color = Color { red: 44, green: 47, blue: 51 };
 /// The other stripes of a client's title bar.
 const STRIPE_COLOR: Color = Color { red: 150, green: 154, blue: 160 };
 /// Pixels from the beginning of a stripe to that of the next but one.
@@ -135,7 +137,7 @@ pub fn draw_client_title(font: Option<&Font>, label: &ClientLabel, width: i32) -
         let room = width - 2 * LEAST_STRIPES - 3 * PADDING - own;
         let name = font.elide(client_name(label), TEXT_SIZE, room);
         let plate = own + 3 * PADDING + font.width(&name, TEXT_SIZE);
-        fill(&mut picture, LEAST_STRIPES..LEAST_STRIPES + plate, CLIENT_COLOR);
+        fill(&mut picture, LEAST_STRIPES..LEAST_STRIPES + plate, PLATE_COLOR);
         font.draw(&mut picture, LEAST_STRIPES + PADDING, OWN, TEXT_SIZE, CLIENT_INK);
         font.draw(&mut picture, LEAST_STRIPES + 2 * PADDING + own, &name, TEXT_SIZE, CLIENT_DIM_INK);
     }
@@ -220,7 +222,7 @@ fn filled(width: i32, height: i32, color: Color) -> Pixmap {
 
 /// Slanting stripes of a client's two colours.
 fn striped(width: i32, height: i32) -> Pixmap {
-    let mut picture = filled(width, height, CLIENT_COLOR);
+    let mut picture = filled(width, height, PLATE_COLOR);
     let Color { red, green, blue } = STRIPE_COLOR;
     let places = (0..picture.height).flat_map(|y| (0..picture.width).map(move |x| x + y));
     for (pixel, place) in picture.pixels.as_chunks_mut::<4>().0.iter_mut().zip(places) {
