@@ -100,13 +100,16 @@ impl State {
     /// Hands new commits to the outputs that show them.
     pub(super) fn pace_clients(&mut self, now: Time) {
         let Some(clients) = &mut self.clients else { return };
+        for (window, toplevel) in &clients.windows {
+            let output = self.scene.placement(*window).map(|(output, _)| output);
+            clients.wayland.set_place(*toplevel, output);
+        }
         for toplevel in clients.wayland.take_waiting() {
             let Some(window) = clients.window(toplevel) else {
                 clients.wayland.shown(toplevel, now);
                 continue;
             };
             let output = self.scene.placement(window).map(|(output, _)| output);
-            clients.wayland.set_place(toplevel, output);
             self.pacing.flip(output, window, Paced::Client(toplevel), now);
         }
     }
