@@ -9,12 +9,12 @@ PROVIDER=xen-zcopy
 # A look starts programs, and each costs the emulated machine some tens of milliseconds.
 LOOK_AGAIN=0.3
 
-# Without a seat, on the emulated display: as root, or as the user AS_USER, with no right but its groups'.
+# On the emulated display, with the SESSION (none): as root, or as the user AS_USER, with no right but its groups'.
 spawn_grantway() {
     local user=()
     [ -z "${AS_USER:-}" ] || user=(setpriv --reuid "$AS_USER" --regid "$AS_USER" --groups "$AS_USER,video,input"
         --inh-caps=-all --ambient-caps=-all --bounding-set=-all --no-new-privs)
-    exec "${user[@]}" "$GRANTWAY" --backend kms --session none "$@"
+    exec "${user[@]}" "$GRANTWAY" --backend kms --session "${SESSION:-none}" "$@"
 }
 
 # screendump NAME: the emulated display as it is now, as NAME.ppm and NAME.png in the results.

@@ -28,3 +28,18 @@ connected_card() { await "$1" test -e "$CARD"; }
 
 # card_id: tells a card from another one in its place; nothing while there is none.
 card_id() { stat -c '%i %z' "$CARD" 2>/dev/null; }
+
+# keep_showing PICTURE...: shows pictures (of `lab-guest show`) for ever. The card is unplugged when the display's side
+# starts anew, and comes back.
+keep_showing() {
+    local card
+    while true; do
+        connected_card 300 || say "no card"
+        card=$(card_id)
+        lab-guest show "$@" &
+        while [ "$(card_id)" = "$card" ]; do sleep 0.2; done
+        kill $!
+        wait
+        say "the card is gone"
+    done
+}

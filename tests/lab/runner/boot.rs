@@ -16,6 +16,8 @@ use crate::scenario::Scenario;
 
 /// The boot until scenarios can run takes 10 s on a quiet machine, a minute on a busy one.
 const BOOT_LIMIT: Duration = Duration::from_secs(400);
+/// The same with systemd, which starts some thirty services before.
+const SYSTEMD_BOOT_LIMIT: Duration = Duration::from_secs(900);
 /// What Dom0 may take beyond a scenario's own limit, for cleaning up.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(180);
 const POWER_OFF_LIMIT: Duration = Duration::from_secs(60);
@@ -96,6 +98,9 @@ impl Lab {
             copy(&scenario.folder, &share.join("scenarios").join(&scenario.name))?;
             queue.push_str(&format!("{} {}\n", scenario.name, scenario.timeout.as_secs()));
         }
+        if let Some(scenario) = scenarios.iter().find(|scenario| scenario.systemd) {
+            fs::write(share.join("systemd"), &scenario.name).map_err(|error| format!("systemd's mark: {error}"))?;
+        }
         if self.soak {
             fs::write(share.join("soak"), "").map_err(|error| format!("the soak's mark: {error}"))?;
         }
@@ -161,7 +166,9 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     fn scenarios(&mut self, scenarios: &[Scenario], machine: &mut Running, qmp: &mut Qmp) -> Result<Vec<Outcome>> {
-        let booted = self.until(machine, qmp, BOOT_LIMIT, |watch| {
+        let systemd = scenarios.iter().any(|scenario| scenario.systemd);
+        let limit = if systemd { SYSTEMD_BOOT_LIMIT } else { BOOT_LIMIT };
+        let booted = self.until(machine, qmp, limit, |watch| {
             if let Some(what) = watch.state.strip_prefix("failed: ") {
                 return Some(Err(format!("Dom0's boot failed at: {what}")));
             }

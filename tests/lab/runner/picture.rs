@@ -96,6 +96,13 @@ impl Picture {
         Self { pixels, ..*self }
     }
 
+    /// Each pixel twice across and twice down.
+    pub(crate) fn doubled(&self) -> Self {
+        let across = |line: &[u8]| line.chunks_exact(3).flat_map(|pixel| [pixel, pixel].concat()).collect::<Vec<_>>();
+        let pixels = self.pixels.chunks_exact(self.width * 3).flat_map(|line| across(line).repeat(2)).collect();
+        Self { width: self.width * 2, height: self.height * 2, pixels }
+    }
+
     /// `None` when both are the same, else where and how much they differ.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         if (self.width, self.height) != (other.width, other.height) {
@@ -236,6 +243,17 @@ mod tests {
     fn rg16_keeps_black_white_and_the_upper_bits() {
         let picture = Picture { width: 3, height: 1, pixels: vec![0, 0, 0, 255, 255, 255, 0xc7, 0xc3, 0x0f] };
         assert_eq!(picture.through_rg16().pixels, [0, 0, 0, 255, 255, 255, 0xc6, 0xc3, 0x08]);
+    }
+
+    #[test]
+    fn a_doubled_picture_has_each_pixel_four_times() {
+        let twice = two_by_two().doubled();
+        assert_eq!((twice.width, twice.height), (4, 4));
+        for (x, y) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+            let four = twice.crop(Area { x: 2 * x, y: 2 * y, width: 2, height: 2 }).unwrap();
+            let one = two_by_two().crop(Area { x, y, width: 1, height: 1 }).unwrap();
+            assert_eq!(four.only_colour().unwrap(), one.only_colour().unwrap());
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ fn perform(share: Share<'_>, qmp: Option<&mut Qmp>, request: &str) -> Result<Str
             match how {
                 [] => {}
                 ["as-RG16"] => wanted = wanted.through_rg16(),
+                ["doubled"] => wanted = wanted.doubled(),
                 _ => return Err(format!("cannot compare '{}'", how.join(" "))),
             }
             Ok(found.difference(&wanted).unwrap_or_else(|| "equal".into()))

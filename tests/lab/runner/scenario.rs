@@ -18,6 +18,8 @@ pub(crate) struct Scenario {
     pub(crate) timeout: Duration,
     /// Whether it wants a Dom0 of its own.
     pub(crate) fresh_boot: bool,
+    /// Whether Dom0's first program is systemd, and not the lab's own.
+    pub(crate) systemd: bool,
     /// How long it may take in a soak, where it has more to do in one (`rounds` in dom0/lab.sh).
     pub(crate) soak_timeout: Option<Duration>,
     /// Where it runs.
@@ -106,12 +108,16 @@ fn read(folder: &Path) -> Result<Scenario> {
         about: String::new(),
         timeout: Duration::from_secs(300),
         fresh_boot: false,
+        systemd: false,
         soak_timeout: None,
         platforms: Platform::ALL.to_vec(),
         reason: String::new(),
     };
     for (number, line) in text.lines().enumerate() {
         set(&mut scenario, line.trim()).map_err(|why| format!("{}:{}: {why}", conf.display(), number + 1))?;
+    }
+    if scenario.systemd && scenario.platforms != [Platform::Xen] {
+        return Err(format!("{}: 'init = systemd' is for 'platforms = xen' alone", conf.display()));
     }
     if (scenario.platforms.len() < Platform::ALL.len()) == scenario.reason.is_empty() {
         return Err(format!("{}: a 'reason' belongs to 'platforms' that are not all, and only there", conf.display()));
@@ -131,6 +137,9 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
         "timeout" => scenario.timeout = seconds(value)?,
         "soak-timeout" => scenario.soak_timeout = Some(seconds(value)?),
         "fresh-boot" => scenario.fresh_boot = value == "yes",
+        // Another Dom0 is another boot.
+        "init" if value == "systemd" => (scenario.systemd, scenario.fresh_boot) = (true, true),
+        "init" => return Err(format!("init: '{value}' is not systemd")),
         "platforms" => {
             scenario.platforms = value.split_whitespace().map(Platform::named).collect::<Result<_>>()?;
             if scenario.platforms.is_empty() {
@@ -139,7 +148,8 @@ fn set(scenario: &mut Scenario, line: &str) -> Result<()> {
         }
         "reason" => value.clone_into(&mut scenario.reason),
         other => {
-            return Err(format!("unknown key '{other}' (about, timeout, soak-timeout, fresh-boot, platforms, reason)"));
+            let known = "about, timeout, soak-timeout, fresh-boot, init, platforms, reason";
+            return Err(format!("unknown key '{other}' ({known})"));
         }
     }
     Ok(())
@@ -170,6 +180,9 @@ mod tests {
         assert_eq!((one.platforms.as_slice(), one.reason.as_str()), (&[Platform::Xen][..], "it unloads a module"));
         assert!(read_conf("platforms = xen").unwrap_err().contains("reason"));
         assert!(read_conf("reason = why").unwrap_err().contains("reason"));
+        assert!(read_conf("init = systemd").unwrap_err().contains("init"));
+        let own = read_conf("init = systemd\nplatforms = xen\nreason = it is about Dom0").unwrap();
+        assert!(own.systemd && own.fresh_boot);
     }
 
     #[test]
@@ -178,6 +191,7 @@ mod tests {
             ("about = x\nplatforms = arm\nreason = y", ":2:", "arm"),
             ("platforms =", ":1:", "platforms"),
             ("timeout = soon", ":1:", "soon"),
+            ("init = upstart", ":1:", "upstart"),
             ("colour = red", ":1:", "colour"),
             ("about", ":1:", "key = value"),
         ] {

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+connected_card 250 || say "no card"
+show_reference 1920x1080 XR24
+await_word 800 end
+hide_reference
