@@ -217,6 +217,10 @@ fn a_popup_stays_within_its_windows_content() {
             assert!(inside || color != BLUE, "the popup is seen at {x},{y}");
         }
     }
+    // The client goes with its popup open.
+    drop(window);
+    wait_for("its end", || dom0.desk.status().clients.is_empty().then_some(()));
+    assert_eq!(dom0.desk.log(), Vec::<String>::new());
     dom0.desk.quit();
 }
 
@@ -242,6 +246,23 @@ fn a_still_client_is_not_told_of_frames_and_nothing_is_drawn() {
     window.wait("shown");
     assert_eq!(frames(&mut dom0), before);
     assert_eq!(window.take().iter().filter(|told| *told == "shown").count(), 1);
+    dom0.desk.quit();
+}
+
+#[test]
+fn windows_that_come_and_go_leave_nothing_behind() {
+    let mut dom0 = Dom0::new();
+    let mut cycles = |count: u32| {
+        for _ in 0..count {
+            let mut window = Window::open(&dom0.socket, "cycle", (200, 100), RED);
+            window.popup((10, 10), (50, 50), BLUE);
+        }
+        wait_for("their end", || dom0.desk.status().clients.is_empty().then_some(()));
+        dom0.desk.memory()
+    };
+    let before = cycles(200);
+    let after = cycles(800);
+    assert!(after < before + before / 100, "{before} bytes before 800 more windows, {after} after them");
     dom0.desk.quit();
 }
 
