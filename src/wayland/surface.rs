@@ -220,10 +220,28 @@ impl View {
             along(on_it.x, self.part.loc.x, self.part.size.w, self.size.w),
             along(on_it.y, self.part.loc.y, self.part.size.h, self.size.h),
         ));
-        let place = place.to_buffer(f64::from(self.scale), self.transform, &self.whole);
+        let (x, y) = in_buffer(self.transform, place, self.whole);
+        let scale = f64::from(self.scale);
         let last = |side: u32| i32::try_from(side).ok().and_then(|side| side.checked_sub(1));
         let (right, bottom) = (last(self.picture.width)?, last(self.picture.height)?);
-        Some(((place.x.floor() as i32).clamp(0, right), (place.y.floor() as i32).clamp(0, bottom)))
+        let pixel = |at: f64, last: i32| ((at * scale).floor() as i32).clamp(0, last);
+        Some((pixel(x, right), pixel(y, bottom)))
+    }
+}
+
+/// Where a place of a surface is in its buffer, which the client has flipped, and then turned counter-clockwise
+/// (wl_output.transform). Smithay's own conversion turns by a quarter the other way.
+fn in_buffer(transform: Transform, Point { x, y, .. }: Point<f64, Logical>, size: Size<f64, Logical>) -> (f64, f64) {
+    let (from_right, from_below) = (size.w - x, size.h - y);
+    match transform {
+        Transform::Normal => (x, y),
+        Transform::_90 => (y, from_right),
+        Transform::_180 => (from_right, from_below),
+        Transform::_270 => (from_below, x),
+        Transform::Flipped => (from_right, y),
+        Transform::Flipped90 => (y, x),
+        Transform::Flipped180 => (x, from_below),
+        Transform::Flipped270 => (from_below, from_right),
     }
 }
 
