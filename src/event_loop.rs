@@ -94,7 +94,8 @@ fn sources<'a>(state: &'a State, signals: &'a SignalFd) -> impl Iterator<Item = 
     #[cfg(not(feature = "sim"))]
     let simulator = None;
     let displays = state.display_fds().into_iter().map(move |fd| readable(Ready::DISPLAYS, fd));
-    always.into_iter().chain(displays).chain(presentation).chain(simulator)
+    let clients = state.client_fds().map(move |fd| readable(Ready::CLIENTS, fd));
+    always.into_iter().chain(displays).chain(presentation).chain(clients).chain(simulator)
 }
 
 fn stop_signals() -> nix::Result<SignalFd> {

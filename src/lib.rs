@@ -27,6 +27,9 @@ pub mod backend;
 pub mod input;
 
 #[cfg(feature = "compositor")]
+pub mod wayland;
+
+#[cfg(feature = "compositor")]
 pub mod guest;
 
 #[cfg(feature = "compositor")]

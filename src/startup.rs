@@ -10,7 +10,7 @@ use crate::backend::kms::{Kms, KmsConfig, ModeRequest, OutputSetting, RendererCh
 use crate::cli::{Failure, Platform, RunOptions};
 use crate::config::{
     self, BackendKind, Config, CursorPolicy, GuestConfig, InputAllowed, InputConfig, KeysConfig, LimitsConfig,
-    OutputConfig, PointerPolicy, RendererKind, ScanoutKind,
+    OutputConfig, PointerPolicy, RendererKind, ScanoutKind, WaylandSocket,
 };
 use crate::control::{Access, Server};
 use crate::displif::limits::Limits;
@@ -20,6 +20,7 @@ use crate::input::{self, Allowed, Bindings, Chord, Confine, Keymap, Seat};
 use crate::kbdif;
 use crate::scene::element::Color;
 use crate::state::{Parts, State};
+use crate::wayland::{self, KeyboardLayout, Wayland};
 use crate::xen;
 
 mod kiosk;
@@ -47,6 +48,7 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     let (scene, kiosk) = kiosk::open(&config)?;
     let seat = Seat::new(bindings(&config.keys), config.input.sync_locks);
     let keymap = keymap(&config.input)?;
+    let wayland = open_wayland(&config)?;
     let mut state = State::new(Parts {
         platform_name: opened.name,
         platform: opened.platform,
@@ -57,6 +59,7 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         kiosk,
         renderer,
         policy_for: policy(config),
+        wayland,
         seat,
         keymap,
         control,
@@ -234,6 +237,19 @@ fn bindings(keys: &KeysConfig) -> Bindings {
     ]);
     let chords = chords.filter_map(|((_, key), chord)| Some((key?.code(), chord)));
     Bindings { modifier: keys.reserved.code(), chords: chords.collect() }
+}
+
+/// Listens for Dom0's own clients, where the configuration wants them.
+fn open_wayland(config: &Config) -> Result<Option<Wayland>, Failure> {
+    let socket = match &config.desktop.wayland {
+        WaylandSocket::None => return Ok(None),
+        WaylandSocket::Auto => wayland::Socket::Auto,
+        WaylandSocket::Path(path) => wayland::Socket::Path(path.clone()),
+    };
+    let InputConfig { layout, variant, options, .. } = config.input.clone();
+    let wayland = Wayland::open(&socket, &KeyboardLayout { layout, variant, options })?;
+    tracing::info!("WAYLAND_DISPLAY={}", wayland.socket_name());
+    Ok(Some(wayland))
 }
 
 /// Dom0's layout. A layout that was asked for has to be there; without the default one only typing a text fails.

@@ -20,17 +20,19 @@ use crate::scene::{Scene, SceneOutput, WindowId};
 #[cfg(feature = "sim")]
 use crate::sim::Hypervisor;
 use crate::time::Time;
+use crate::wayland::Wayland;
 use crate::xen::Platform;
 use crate::xen::store::StoreEvent;
 
 mod answers;
+mod clients;
 pub mod kiosk;
 mod status;
 
 bitflags! {
     /// What the event loop found ready.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Ready: u8 {
+    pub struct Ready: u16 {
         /// xenstore.
         const STORE = 1;
         /// Event channels.
@@ -47,6 +49,8 @@ bitflags! {
         const STOP = 1 << 6;
         /// Displays that show a frame.
         const DISPLAYS = 1 << 7;
+        /// Dom0's own clients.
+        const CLIENTS = 1 << 8;
     }
 }
 
@@ -70,6 +74,8 @@ pub struct Parts {
     pub kiosk: KioskPlan,
     /// Who a guest is and what it may.
     pub policy_for: PolicyFor,
+    /// Dom0's own clients, where they may connect.
+    pub wayland: Option<Wayland>,
     /// Keyboards, pointers and fingers.
     pub seat: Seat,
     /// Dom0's keyboard layout, where it can be had.
@@ -93,10 +99,13 @@ pub struct State {
     renderer: &'static str,
     scene: Scene,
     kiosk: KioskPlan,
-    pacing: Pacing<WindowId, FlipToken>,
+    pacing: Pacing<WindowId, Paced>,
     clock: fn() -> Time,
     registry: Registry,
     desk: Desk,
+    clients: Option<Clients>,
+    /// When this turn began.
+    now: Time,
     /// The user wants the session to end.
     terminate: bool,
     accounts: Accounts,
@@ -128,6 +137,7 @@ macro_rules! context {
 
 // After the macro, which it needs.
 mod input;
+use clients::{Clients, Paced};
 use input::Desk;
 use kiosk::KioskPlan;
 
@@ -150,6 +160,8 @@ impl State {
             clock: parts.clock,
             registry,
             desk: Desk::new(parts.seat, parts.keymap),
+            clients: parts.wayland.map(Clients::new),
+            now: Time::ZERO,
             terminate: false,
             accounts: Accounts::default(),
             control: parts.control,
@@ -162,6 +174,7 @@ impl State {
 
     /// Does all the work that is there. Nothing in it blocks.
     pub fn turn(&mut self, ready: Ready, now: Time) {
+        self.now = now;
         #[cfg(feature = "sim")]
         if let (true, Some(simulator)) = (ready.contains(Ready::SIMULATOR), &mut self.simulator) {
             simulator.dispatch().unwrap_or_else(|error| tracing::error!("the simulated hypervisor fails: {error}"));
@@ -169,6 +182,7 @@ impl State {
         self.follow_store(ready, now);
         self.follow_presentation(ready, now);
         self.follow_guests(ready, now);
+        self.follow_clients(ready);
         // Before the drawing, so that what a request changes is on the display in the same turn.
         if ready.contains(Ready::CONTROL) {
             self.answer_control(now);
@@ -176,6 +190,7 @@ impl State {
         self.refresh_input(now);
         self.pace(now);
         self.redraw(now);
+        self.flush_clients();
         if ready.contains(Ready::STOP) || self.terminate {
             self.stop(now);
         }
@@ -259,12 +274,18 @@ impl State {
         if self.scene.is_kiosk() {
             self.assign_outputs(&outputs);
         }
+        if let Some(clients) = &mut self.clients {
+            clients.wayland.set_outputs(&outputs);
+        }
         self.pacing.queue_redraw_everywhere();
     }
 
-    fn presented(&mut self, flips: Vec<FlipToken>, now: Time) {
-        for flip in flips {
-            self.registry.presented(flip, &mut context!(self, now));
+    fn presented(&mut self, shown: Vec<Paced>, now: Time) {
+        for what in shown {
+            match what {
+                Paced::Flip(flip) => self.registry.presented(flip, &mut context!(self, now)),
+                Paced::Client(window) => self.client_shown(window, now),
+            }
         }
     }
 
@@ -295,8 +316,9 @@ impl State {
     fn pace(&mut self, now: Time) {
         for (window, flip) in std::mem::take(&mut self.flips) {
             let output = self.scene.placement(window).map(|(output, _)| output);
-            self.pacing.flip(output, window, flip, now);
+            self.pacing.flip(output, window, Paced::Flip(flip), now);
         }
+        self.pace_clients(now);
         for output in self.scene.take_damaged() {
             self.pacing.queue_redraw(output, now);
         }
@@ -414,6 +436,11 @@ impl State {
     #[must_use]
     pub fn presentation_fd(&self) -> Option<BorrowedFd<'_>> {
         self.presentation.poll_fd()
+    }
+
+    /// The descriptors of Dom0's own clients, and of where they connect.
+    pub fn client_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.clients.iter().flat_map(|clients| clients.wayland.poll_fds())
     }
 
     /// The simulated hypervisor's descriptor, if there is one.

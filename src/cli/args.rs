@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{BackendKind, Key, Mode, RendererKind, SessionKind};
+use crate::config::{BackendKind, Key, Mode, RendererKind, SessionKind, WaylandSocket};
 use crate::control::{GuestSelector, TouchPhase};
 use crate::logging;
 
@@ -49,6 +49,9 @@ pub(super) struct RunArguments {
     /// Control socket [default: as configured]
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
+    /// Socket for Dom0's own Wayland clients: none, auto, or an absolute path [default: as configured]
+    #[arg(long, value_name = "SOCKET")]
+    pub(super) wayland: Option<WaylandSocket>,
     /// Where the guests are: xen, or sim:SOCKET for the simulator
     #[arg(long, value_name = "PLATFORM", default_value = "xen")]
     pub(super) platform: Platform,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::config::{self, BackendKind, Config, Mode, OutputConfig, SocketPath};
+use crate::config::{self, BackendKind, Config, Mode, OutputConfig, SocketPath, WaylandSocket};
 use crate::control;
 use crate::doctor::{self, Probe};
 use crate::logging;
@@ -197,6 +197,14 @@ fn options(arguments: &RunArguments) -> Result<RunOptions, Refusal> {
     }
     if let Some(device) = &arguments.drm_device {
         config.backend.drm_device = Some(device.clone());
+    }
+    if let Some(wayland) = &arguments.wayland {
+        config.desktop.wayland = wayland.clone();
+    }
+    if config.desktop.wayland != WaylandSocket::None && !config.kiosk.is_empty() {
+        let why = "a kiosk has no place for Dom0's own Wayland clients: leave [[kiosk]] away, or set `wayland` in \
+                   [desktop] to \"none\"";
+        return Err(Refusal::Input(why.to_owned()));
     }
     if !arguments.output.is_empty() {
         headless_outputs(&mut config, &arguments.output)?;

@@ -19,7 +19,7 @@ pub use error::ConfigError;
 pub use keys::{CursorPolicy, InputAllowed, InputConfig, Key, KeysConfig, PointerPolicy};
 pub use kiosk::{After, Area, Before, ConnectorName, Edid, Fit, KioskConfig, Turn};
 pub use limits::{LimitsConfig, LimitsOverride};
-pub use values::{FileMode, Mode, PanelName, ParseModeError, Rgb, SocketPath};
+pub use values::{FileMode, Mode, PanelName, ParseModeError, Rgb, SocketPath, WaylandSocket};
 
 use values::{text, whole};
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// Dom0's keyboard.
     pub input: InputConfig,
+    /// Dom0's own applications.
+    pub desktop: DesktopConfig,
     /// The control socket.
     pub control: ControlConfig,
     /// What is logged.
@@ -199,6 +201,14 @@ pub enum PointerKind {
     Absolute,
     /// It is told of motion alone, and takes the user's pointer with a click.
     Relative,
+}
+
+/// `[desktop]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct DesktopConfig {
+    /// Where Dom0's own Wayland clients connect.
+    pub wayland: WaylandSocket,
 }
 
 /// `[control]`

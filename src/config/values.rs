@@ -251,6 +251,34 @@ impl FromStr for SocketPath {
 
 deserialize_from_str!(SocketPath);
 
+/// Where Dom0's own Wayland clients connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum WaylandSocket {
+    /// Nowhere.
+    #[default]
+    None,
+    /// The first free name in `$XDG_RUNTIME_DIR`, from `wayland-1` on.
+    Auto,
+    /// This absolute path.
+    Path(PathBuf),
+}
+
+impl FromStr for WaylandSocket {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "auto" => Ok(Self::Auto),
+            path => absolute(path.to_owned()).map(Self::Path).map_err(|_| {
+                format!("\"{}\" is neither \"none\" nor \"auto\" nor an absolute path", path.escape_default())
+            }),
+        }
+    }
+}
+
+deserialize_from_str!(WaylandSocket);
+
 /// A socket's file mode: the owner may always read and write, the group may, nobody else may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileMode(u32);

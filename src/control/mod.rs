@@ -23,8 +23,8 @@ pub use protocol::{
 };
 pub use server::{Access, BindError, ConnectionId, Server};
 pub use status::{
-    AreaStatus, ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus, PlaceStatus,
-    PresentedBy, Status, WindowStatus,
+    AreaStatus, ClientStatus, ConnectorStatus, DepartedStatus, FocusStatus, GuestStatus, InputStatus, OutputStatus,
+    PlaceStatus, PresentedBy, Status, WindowStatus,
 };
 pub use table::render;
 

@@ -23,11 +23,29 @@ pub struct Status {
     pub departed: Vec<DepartedStatus>,
     /// The window with the focus; `None` when there is none.
     pub focus: Option<FocusStatus>,
+    /// Windows of Dom0's own Wayland clients, the oldest first.
+    #[serde(default)]
+    pub clients: Vec<ClientStatus>,
     /// Whether the secure attention picture is shown, and nobody gets input.
     pub secure_attention: bool,
     /// The kiosk's table, in its order; empty on a desktop.
     #[serde(default)]
     pub kiosk: Vec<PlaceStatus>,
+}
+
+/// A window of one of Dom0's own Wayland clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientStatus {
+    /// Its title, in the client's words.
+    pub title: String,
+    /// The application's name, in the client's words.
+    pub app: String,
+    /// The output that shows it.
+    pub output: Option<String>,
+    /// Where its content is there.
+    pub content: Option<AreaStatus>,
+    /// Whether it has the keyboard.
+    pub keyboard: bool,
 }
 
 /// One guest connector's place in a kiosk.

@@ -56,7 +56,10 @@ fn before_us(pages: u32) -> String {
 /// Who has the focus, in a line of its own.
 fn focus(status: &Status) -> String {
     let mut line = match &status.focus {
-        None => "\nno guest has the focus".to_owned(),
+        None => match status.clients.iter().find(|client| client.keyboard) {
+            Some(client) => format!("\nkeyboard: Dom0's own \"{}\"", printable(&client.title)),
+            None => "\nno guest has the focus".to_owned(),
+        },
         Some(focus) => {
             let what = if focus.keyboard { "keyboard" } else { "focus (no keys)" };
             let grab = if focus.pointer_grabbed { ", with the pointer" } else { "" };

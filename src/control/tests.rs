@@ -103,6 +103,7 @@ fn sample() -> Status {
             pointer_grabbed: false,
         }),
         secure_attention: false,
+        clients: Vec::new(),
         departed: Vec::new(),
         kiosk: Vec::new(),
     }

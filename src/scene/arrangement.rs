@@ -7,23 +7,23 @@ use super::SceneOutput;
 use super::desktop::Desktop;
 use super::element::{Color, Element, OutputId, Rect};
 use super::focus::{Area, Spot};
-use super::guest_window::{GuestWindow, Look, WindowId};
 use super::kiosk::Kiosk;
 use super::text::Font;
+use super::window::{Look, Window, WindowId};
 
 /// What an arrangement looks at.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) outputs: &'a [SceneOutput],
     /// Back to front.
-    pub(super) windows: &'a [GuestWindow],
+    pub(super) windows: &'a [Window],
     pub(super) focus: Option<WindowId>,
     /// Who owns what is shown in the place of all guests' pictures.
     pub(super) attention: bool,
 }
 
 impl View<'_> {
-    pub(super) fn look(&self, window: &GuestWindow) -> Look {
+    pub(super) fn look(&self, window: &Window) -> Look {
         Look { focused: self.focus == Some(window.id), owner: self.attention }
     }
 }
@@ -31,13 +31,13 @@ impl View<'_> {
 /// Says where windows are, and what an output's picture is made of.
 pub(super) trait Arrangement: fmt::Debug {
     /// The outputs are others now.
-    fn set_outputs(&mut self, before: &[SceneOutput], now: &[SceneOutput], windows: &mut [GuestWindow]);
+    fn set_outputs(&mut self, before: &[SceneOutput], now: &[SceneOutput], windows: &mut [Window]);
 
     /// The window at `index` is new, or its content has another size.
-    fn fit(&mut self, index: usize, windows: &mut [GuestWindow], outputs: &[SceneOutput], font: Option<&Font>);
+    fn fit(&mut self, index: usize, windows: &mut [Window], outputs: &[SceneOutput], font: Option<&Font>);
 
     /// A window shows something.
-    fn drew(&mut self, _window: &GuestWindow) {}
+    fn drew(&mut self, _window: &Window) {}
 
     /// A window is gone. Returns whether more has changed than the output that it was on.
     fn removed(&mut self, window: WindowId) -> bool;
@@ -53,7 +53,7 @@ pub(super) trait Arrangement: fmt::Debug {
     }
 
     /// Where a window's content is; `None` while it is hidden.
-    fn placement(&self, view: View<'_>, window: &GuestWindow) -> Option<(OutputId, Rect)>;
+    fn placement(&self, view: View<'_>, window: &Window) -> Option<(OutputId, Rect)>;
 
     /// What gets input, front to back.
     fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot>;

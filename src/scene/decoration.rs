@@ -23,6 +23,21 @@ pub const TITLE: i32 = 25;
 /// The least width inside the border: a label has to be readable also above a tiny content.
 pub const LEAST_WIDTH: i32 = 160;
 
+/// The border of a client's window.
+pub const CLIENT_COLOR: Color = Color { red: 104, green: 108, blue: 114 };
+/// The ground of what a client's title bar says, and of its stripes.
+const PLATE_COLOR: Color = Color { red: 44, green: 47, blue: 51 };
+/// The other stripes of a client's title bar.
+const STRIPE_COLOR: Color = Color { red: 150, green: 154, blue: 160 };
+/// Pixels from the beginning of a stripe to that of the next but one.
+const STRIPES: u32 = 16;
+/// What is on a client's title bar, before what it calls itself.
+const OWN: &str = "Dom0";
+const CLIENT_INK: Color = Color { red: 255, green: 255, blue: 255 };
+const CLIENT_DIM_INK: Color = Color { red: 196, green: 200, blue: 206 };
+/// Pixels of stripes that stay at both ends, whatever a client calls itself.
+const LEAST_STRIPES: i32 = 20;
+
 const TEXT_SIZE: f32 = 16.0;
 const PADDING: i32 = 8;
 const LEAST_NAME: i32 = 48;
@@ -40,6 +55,15 @@ pub struct WindowLabel {
     pub connector: u32,
     /// The domain's colour.
     pub color: Color,
+}
+
+/// What the frame says of a window of one of Dom0's own clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientLabel {
+    /// The window's title, in the client's words.
+    pub title: String,
+    /// The application's name, in the client's words.
+    pub app: String,
 }
 
 /// The size of a window around content of `size`.
@@ -103,6 +127,27 @@ pub fn draw_title(font: Option<&Font>, label: &WindowLabel, width: i32) -> Rc<Pi
     Rc::new(picture)
 }
 
+/// Draws the title bar of a client's window, `width` pixels wide: slanting stripes, and on a plate "Dom0" and what
+/// the client calls itself. Guests' bars have one colour and no stripes, so a client can't look like one.
+#[must_use]
+pub fn draw_client_title(font: Option<&Font>, label: &ClientLabel, width: i32) -> Rc<Pixmap> {
+    let mut picture = striped(width, TITLE);
+    if let Some(font) = font {
+        let own = font.width(OWN, TEXT_SIZE);
+        let room = width - 2 * LEAST_STRIPES - 3 * PADDING - own;
+        let name = font.elide(client_name(label), TEXT_SIZE, room);
+        let plate = own + 3 * PADDING + font.width(&name, TEXT_SIZE);
+        fill(&mut picture, LEAST_STRIPES..LEAST_STRIPES + plate, PLATE_COLOR);
+        font.draw(&mut picture, LEAST_STRIPES + PADDING, OWN, TEXT_SIZE, CLIENT_INK);
+        font.draw(&mut picture, LEAST_STRIPES + 2 * PADDING + own, &name, TEXT_SIZE, CLIENT_DIM_INK);
+    }
+    Rc::new(picture)
+}
+
+fn client_name(label: &ClientLabel) -> &str {
+    if label.title.is_empty() { &label.app } else { &label.title }
+}
+
 /// The longest text that leaves room for the name, or for its beginning where nothing else helps.
 fn right_text(font: &Font, label: &WindowLabel, room: i32) -> String {
     let (WindowLabel { domid, connector, .. }, name) = (label, font.width(&label.name, TEXT_SIZE));
@@ -119,21 +164,30 @@ fn right_text(font: &Font, label: &WindowLabel, room: i32) -> String {
 /// connector and its size. What doesn't fit is cut, or left out.
 #[must_use]
 pub fn draw_owner(font: &Font, label: &WindowLabel, size: Size) -> [Option<Rc<Pixmap>>; 2] {
-    let ink = readable_on(label.color);
-    let room = size.width - 2 * PADDING;
     let details = format!("dom {} · connector {} · {}x{}", label.domid, label.connector, size.width, size.height);
-    [(label.name.as_str(), OWNER_SIZE, OWNER_LINE), (details.as_str(), TEXT_SIZE, TITLE)].map(
-        |(text, scale, height)| {
-            let text = font.elide(text, scale, room);
-            let width = font.width(&text, scale);
-            if text.is_empty() || height > size.height {
-                return None;
-            }
-            let mut picture = filled(width, height, label.color);
-            font.draw(&mut picture, 0, &text, scale, ink);
-            Some(Rc::new(picture))
-        },
-    )
+    two_lines(font, [&label.name, &details], label.color, size)
+}
+
+/// The same for one of Dom0's own clients.
+#[must_use]
+pub fn draw_client_owner(font: &Font, label: &ClientLabel, size: Size) -> [Option<Rc<Pixmap>>; 2] {
+    let details = format!("calls itself \"{}\" · {}x{}", client_name(label), size.width, size.height);
+    two_lines(font, ["Dom0's own application", &details], CLIENT_COLOR, size)
+}
+
+fn two_lines(font: &Font, [name, details]: [&str; 2], ground: Color, size: Size) -> [Option<Rc<Pixmap>>; 2] {
+    let ink = readable_on(ground);
+    let room = size.width - 2 * PADDING;
+    [(name, OWNER_SIZE, OWNER_LINE), (details, TEXT_SIZE, TITLE)].map(|(text, scale, height)| {
+        let text = font.elide(text, scale, room);
+        let width = font.width(&text, scale);
+        if text.is_empty() || height > size.height {
+            return None;
+        }
+        let mut picture = filled(width, height, ground);
+        font.draw(&mut picture, 0, &text, scale, ink);
+        Some(Rc::new(picture))
+    })
 }
 
 /// A short line of text on a plain ground, no larger than `room`; nothing if it doesn't fit.
@@ -164,4 +218,28 @@ fn filled(width: i32, height: i32, color: Color) -> Pixmap {
     let (width, height) = (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0));
     let count = usize::try_from(u64::from(width) * u64::from(height)).unwrap_or(0);
     Pixmap { width, height, pixels: [color.blue, color.green, color.red, 255].repeat(count) }
+}
+
+/// Slanting stripes of a client's two colours.
+fn striped(width: i32, height: i32) -> Pixmap {
+    let mut picture = filled(width, height, PLATE_COLOR);
+    let Color { red, green, blue } = STRIPE_COLOR;
+    let places = (0..picture.height).flat_map(|y| (0..picture.width).map(move |x| x + y));
+    for (pixel, place) in picture.pixels.as_chunks_mut::<4>().0.iter_mut().zip(places) {
+        if place % STRIPES < STRIPES / 2 {
+            *pixel = [blue, green, red, 255];
+        }
+    }
+    picture
+}
+
+/// Fills columns of a picture with one colour.
+fn fill(picture: &mut Pixmap, columns: std::ops::Range<i32>, Color { red, green, blue }: Color) {
+    let columns = u32::try_from(columns.start).unwrap_or(0)..u32::try_from(columns.end).unwrap_or(0);
+    let places = (0..picture.height).flat_map(|_| 0..picture.width);
+    for (pixel, x) in picture.pixels.as_chunks_mut::<4>().0.iter_mut().zip(places) {
+        if columns.contains(&x) {
+            *pixel = [blue, green, red, 255];
+        }
+    }
 }

@@ -8,9 +8,9 @@ use super::arrangement::{Arrangement, View};
 use super::decoration;
 use super::element::{Color, Element, ElementId, OutputId, Pixmap, Rect, Rotation, Size};
 use super::focus::{Area, Spot};
-use super::guest_window::{GuestWindow, WindowId};
 use super::layout::{self, Place};
 use super::text::Font;
+use super::window::{Window, WindowId};
 use super::{AROUND_FULL_SCREEN, BACKGROUND, SceneOutput, own_picture};
 
 const WAITING: Color = Color { red: 128, green: 138, blue: 150 };
@@ -32,7 +32,7 @@ impl Desktop {
         Self { full_screen: None, waiting }
     }
 
-    fn full_screen_on<'a>(&self, view: View<'a>, output: usize) -> Option<&'a GuestWindow> {
+    fn full_screen_on<'a>(&self, view: View<'a>, output: usize) -> Option<&'a Window> {
         let window = view.windows.iter().find(|window| Some(window.id) == self.full_screen)?;
         window.place.is_some_and(|place| place.output == output).then_some(window)
     }
@@ -44,7 +44,7 @@ impl Desktop {
         Some(own_picture(WAITING_ID, target, note))
     }
 
-    fn spot(&self, view: View<'_>, areas: &[Area], window: &GuestWindow) -> Option<Spot> {
+    fn spot(&self, view: View<'_>, areas: &[Area], window: &Window) -> Option<Spot> {
         let place = window.place?;
         let area = areas.get(place.output)?;
         let (_, content) = self.placement(view, window)?;
@@ -61,7 +61,7 @@ impl Desktop {
 
 impl Arrangement for Desktop {
     /// Windows keep their places as far as they can; the others are placed anew, oldest first.
-    fn set_outputs(&mut self, before: &[SceneOutput], now: &[SceneOutput], windows: &mut [GuestWindow]) {
+    fn set_outputs(&mut self, before: &[SceneOutput], now: &[SceneOutput], windows: &mut [Window]) {
         let places: Vec<_> = windows.iter_mut().map(|window| window.place.take()).collect();
         for (index, place) in places.into_iter().enumerate() {
             let moved = place.and_then(|place| {
@@ -81,7 +81,7 @@ impl Arrangement for Desktop {
     }
 
     /// It stays where it is if there is room.
-    fn fit(&mut self, index: usize, windows: &mut [GuestWindow], outputs: &[SceneOutput], _font: Option<&Font>) {
+    fn fit(&mut self, index: usize, windows: &mut [Window], outputs: &[SceneOutput], _font: Option<&Font>) {
         if let Some(before) = windows.get_mut(index).and_then(|window| window.place.take()) {
             keep(windows, outputs, index, before);
         }
@@ -100,7 +100,7 @@ impl Arrangement for Desktop {
         self.full_screen
     }
 
-    fn placement(&self, view: View<'_>, window: &GuestWindow) -> Option<(OutputId, Rect)> {
+    fn placement(&self, view: View<'_>, window: &Window) -> Option<(OutputId, Rect)> {
         let place = window.place?;
         let output = view.outputs.get(place.output)?;
         match self.full_screen_on(view, place.output) {
@@ -140,7 +140,7 @@ impl Arrangement for Desktop {
 }
 
 /// Leaves a window where it was, in its present size, if it can stay there.
-fn keep(windows: &mut [GuestWindow], outputs: &[SceneOutput], index: usize, before: Place) {
+fn keep(windows: &mut [Window], outputs: &[SceneOutput], index: usize, before: Place) {
     let (outputs, taken) = areas(windows, outputs);
     if let Some(window) = windows.get_mut(index) {
         let size = decoration::outer_size(window.size);
@@ -151,7 +151,7 @@ fn keep(windows: &mut [GuestWindow], outputs: &[SceneOutput], index: usize, befo
 }
 
 /// Places a window, unless it has a place.
-fn place(windows: &mut [GuestWindow], outputs: &[SceneOutput], index: usize) {
+fn place(windows: &mut [Window], outputs: &[SceneOutput], index: usize) {
     let (outputs, taken) = areas(windows, outputs);
     if let Some(window) = windows.get_mut(index).filter(|window| window.place.is_none()) {
         window.place = layout::place(&outputs, &taken, decoration::outer_size(window.size));
@@ -159,7 +159,7 @@ fn place(windows: &mut [GuestWindow], outputs: &[SceneOutput], index: usize) {
 }
 
 /// The outputs' sizes, and where windows are.
-fn areas(windows: &[GuestWindow], outputs: &[SceneOutput]) -> (Vec<Size>, Vec<Place>) {
+fn areas(windows: &[Window], outputs: &[SceneOutput]) -> (Vec<Size>, Vec<Place>) {
     let sizes = outputs.iter().map(|output| output.size).collect();
     (sizes, windows.iter().filter_map(|window| window.place).collect())
 }

@@ -5,7 +5,7 @@
 //! a copy, so that whoever routes input can compare it with the last one.
 
 use super::element::{OutputId, Rect, Rotation, Size};
-pub use super::guest_window::WindowId;
+pub use super::window::WindowId;
 
 /// One output's part of the plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

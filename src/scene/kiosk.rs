@@ -14,8 +14,8 @@ use super::decoration::{self, TITLE};
 use super::element::{Color, Content, Element, ElementId, OutputId, Pixmap, Rect, Rotation, Size};
 use super::fit::{self, Fit, Fitted};
 use super::focus::{Area, Spot};
-use super::guest_window::{GuestWindow, Shown, WindowId, in_the_middle};
 use super::text::Font;
+use super::window::{Shown, Window, WindowId, in_the_middle};
 use crate::time::Time;
 
 /// The least time between two copies of a mapping's last frame.
@@ -160,7 +160,7 @@ impl Kiosk {
     }
 
     /// Draws a window's label and owner as its mapping needs them.
-    pub(super) fn fit_window(&self, window: &mut GuestWindow, outputs: &[SceneOutput], font: Option<&Font>) {
+    pub(super) fn fit_window(&self, window: &mut Window, outputs: &[SceneOutput], font: Option<&Font>) {
         let Some((slot, area)) = self.slot(window).and_then(|slot| Some((slot, slot.area(outputs)?))) else { return };
         let inside = slot.mapping.rotation.turn(Size { width: area.width, height: area.height });
         window.fit_into(inside.width, inside, font);
@@ -184,18 +184,18 @@ impl Kiosk {
         slot.fit_stills(outputs);
     }
 
-    fn slot(&self, window: &GuestWindow) -> Option<&Slot> {
+    fn slot(&self, window: &Window) -> Option<&Slot> {
         self.slots.get(window.slot?)
     }
 
     /// The output that a window's mapping has for itself, upright.
-    pub(super) fn whole_output(&self, window: &GuestWindow) -> Option<OutputId> {
+    pub(super) fn whole_output(&self, window: &Window) -> Option<OutputId> {
         let slot = self.slot(window)?;
         let Mapping { area, rotation, label, .. } = slot.mapping;
         slot.output.filter(|_| area.is_none() && rotation == Rotation::None && !label)
     }
 
-    pub(super) fn mapped(&self, outputs: &[SceneOutput], windows: &[GuestWindow]) -> Vec<Mapped> {
+    pub(super) fn mapped(&self, outputs: &[SceneOutput], windows: &[Window]) -> Vec<Mapped> {
         let mapped = |(index, slot): (usize, &Slot)| {
             let window = occupant(index, windows);
             let picture = window.and_then(|window| Some((window.size, slot.fitted(window, outputs)?)));
@@ -213,15 +213,15 @@ impl Kiosk {
 
 impl Arrangement for Kiosk {
     /// [`Kiosk::assign`] is to follow.
-    fn set_outputs(&mut self, _before: &[SceneOutput], _now: &[SceneOutput], _windows: &mut [GuestWindow]) {}
+    fn set_outputs(&mut self, _before: &[SceneOutput], _now: &[SceneOutput], _windows: &mut [Window]) {}
 
-    fn fit(&mut self, index: usize, windows: &mut [GuestWindow], outputs: &[SceneOutput], font: Option<&Font>) {
+    fn fit(&mut self, index: usize, windows: &mut [Window], outputs: &[SceneOutput], font: Option<&Font>) {
         if let Some(window) = windows.get_mut(index) {
             self.fit_window(window, outputs, font);
         }
     }
 
-    fn drew(&mut self, window: &GuestWindow) {
+    fn drew(&mut self, window: &Window) {
         if let Some(slot) = window.slot.and_then(|slot| self.slots.get_mut(slot)) {
             slot.seen = true;
         }
@@ -233,7 +233,7 @@ impl Arrangement for Kiosk {
     }
 
     /// Where a window's picture is, if it is its mapping's.
-    fn placement(&self, view: View<'_>, window: &GuestWindow) -> Option<(OutputId, Rect)> {
+    fn placement(&self, view: View<'_>, window: &Window) -> Option<(OutputId, Rect)> {
         let slot = self.slot(window)?;
         occupant(window.slot?, view.windows).filter(|occupant| occupant.id == window.id)?;
         Some((slot.output?, slot.fitted(window, view.outputs)?.target))
@@ -328,22 +328,22 @@ impl Slot {
     }
 
     /// Which part of a window's picture is where.
-    fn fitted(&self, window: &GuestWindow, outputs: &[SceneOutput]) -> Option<Fitted> {
+    fn fitted(&self, window: &Window, outputs: &[SceneOutput]) -> Option<Fitted> {
         let area = self.area(outputs)?;
         let size = window.shown.map_or(window.size, |shown| shown_size(&shown));
         Some(fit::fit(area, size, self.mapping.fit, self.mapping.rotation))
     }
 
-    fn showing(&self, window: Option<&GuestWindow>) -> Showing {
+    fn showing(&self, window: Option<&Window>) -> Showing {
         match window {
-            Some(GuestWindow { shown: Some(_), .. }) => Showing::Guest,
-            Some(GuestWindow { drew: true, .. }) => Showing::Off,
+            Some(Window { shown: Some(_), .. }) => Showing::Guest,
+            Some(Window { drew: true, .. }) => Showing::Off,
             _ if self.seen => Showing::After(self.mapping.after),
             _ => Showing::Before(self.mapping.before),
         }
     }
 
-    fn elements(&self, index: usize, window: Option<&GuestWindow>, outputs: &[SceneOutput], out: &mut Vec<Element>) {
+    fn elements(&self, index: usize, window: Option<&Window>, outputs: &[SceneOutput], out: &mut Vec<Element>) {
         let Some(whole) = self.whole(outputs) else { return };
         let (strip, area) = self.divide(whole);
         let rotation = self.mapping.rotation;
@@ -416,7 +416,7 @@ impl Slot {
 }
 
 /// The window that has a mapping: the newest of those that are for it.
-fn occupant(slot: usize, windows: &[GuestWindow]) -> Option<&GuestWindow> {
+fn occupant(slot: usize, windows: &[Window]) -> Option<&Window> {
     windows.iter().filter(|window| window.slot == Some(slot)).max_by_key(|window| window.id)
 }
 

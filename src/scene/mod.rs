@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What is where on the outputs: pure geometry and description, no drawing.
 //!
-//! A [`Scene`] holds one window per guest connector, and describes each output's picture as a
+//! A [`Scene`] holds one window per guest connector, and those of Dom0's own clients, and describes each output's picture as a
 //! [`Frame`]. Content is shown at 1:1, never scaled, unless a [`kiosk`] says otherwise.
 
 mod arrangement;
@@ -9,25 +9,27 @@ pub mod cursor;
 pub mod decoration;
 mod desktop;
 pub mod element;
+mod face;
 pub mod fit;
 pub mod focus;
-pub mod guest_window;
 pub mod kiosk;
 pub mod layout;
 pub mod text;
+pub mod window;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use self::arrangement::{Layout, View};
-pub use self::decoration::WindowLabel;
+pub use self::decoration::{ClientLabel, WindowLabel};
 use self::desktop::Desktop;
 use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
+use self::face::Face;
 use self::focus::Stage;
-use self::guest_window::{FIRST_ELEMENT, GuestWindow};
-pub use self::guest_window::{Shown, WindowId};
 use self::kiosk::Kiosk;
 use self::text::Font;
+use self::window::{FIRST_ELEMENT, Window};
+pub use self::window::{Shown, WindowId};
 use crate::time::Time;
 
 /// What shows where no window is.
@@ -60,7 +62,7 @@ pub struct SceneOutput {
 pub struct Scene {
     outputs: Vec<SceneOutput>,
     /// Back to front: the newest is in front, unless another one was raised.
-    windows: Vec<GuestWindow>,
+    windows: Vec<Window>,
     layout: Layout,
     next: u64,
     font: Option<Font>,
@@ -116,9 +118,35 @@ impl Scene {
 
     /// Adds a window for one of the kiosk's mappings; in a kiosk one without a mapping is never shown.
     pub fn add_window_for(&mut self, label: WindowLabel, content_size: Size, slot: Option<usize>) -> WindowId {
+        self.add(Face::Guest(label), content_size, slot)
+    }
+
+    /// Adds a window of one of Dom0's own clients, in front of the others. A kiosk never shows it.
+    pub fn add_client(&mut self, label: ClientLabel, picture: Rc<Pixmap>) -> WindowId {
+        let id = self.add(Face::Client(label), size_of(&picture), None);
+        self.show_picture(id, picture);
+        id
+    }
+
+    /// A client's window shows this; its content gets the picture's size.
+    pub fn show_picture(&mut self, id: WindowId, picture: Rc<Pixmap>) {
+        let size = size_of(&picture);
+        let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
+        window.set_picture(picture);
+        if window.size == size { self.damage(id) } else { self.resize_content(id, size) }
+    }
+
+    /// A client calls its window, or itself, something else.
+    pub fn rename_client(&mut self, id: WindowId, label: ClientLabel) {
+        let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
+        window.rename(label, self.font.as_ref());
+        self.damage(id);
+    }
+
+    fn add(&mut self, face: Face, content_size: Size, slot: Option<usize>) -> WindowId {
         let id = WindowId(self.next);
         self.next += 1;
-        let mut window = GuestWindow::new(id, label, within_limits(content_size), self.font.as_ref());
+        let mut window = Window::new(id, face, within_limits(content_size), self.font.as_ref());
         window.slot = slot;
         self.windows.push(window);
         self.fit(self.windows.len() - 1);
@@ -254,7 +282,7 @@ impl Scene {
     /// The element that shows a window's picture, where it is in a frame.
     #[must_use]
     pub fn picture_of(&self, id: WindowId) -> Option<ElementId> {
-        self.window(id).map(GuestWindow::content_id)
+        self.window(id).map(Window::content_id)
     }
 
     /// The picture of an output; empty for one that is not there.
@@ -343,7 +371,7 @@ impl Scene {
         Some(own_picture(CURSOR_ID, target, &self.arrow))
     }
 
-    fn window(&self, id: WindowId) -> Option<&GuestWindow> {
+    fn window(&self, id: WindowId) -> Option<&Window> {
         self.windows.iter().find(|window| window.id == id)
     }
 
@@ -360,6 +388,11 @@ impl Scene {
     fn damage_all(&mut self) {
         self.damaged.extend(self.outputs.iter().map(|output| output.id));
     }
+}
+
+fn size_of(picture: &Pixmap) -> Size {
+    let side = |side: u32| i32::try_from(side).unwrap_or(LARGEST);
+    Size { width: side(picture.width), height: side(picture.height) }
 }
 
 /// The banner, at the bottom of an output, in the middle.

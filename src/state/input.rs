@@ -14,6 +14,7 @@ use crate::scene::element::OutputId;
 use crate::time::Time;
 
 use super::State;
+use super::clients::Clients;
 
 /// Parts of a pixel in which a device's motion is counted.
 const PARTS: i32 = 256;
@@ -72,6 +73,7 @@ impl State {
                 targets.push(Target { window, policy: entry.policy().routing, device });
             }
         }
+        targets.extend(self.clients.iter().flat_map(Clients::targets));
         targets
     }
 
@@ -82,6 +84,7 @@ impl State {
             self.carry_out(outcome);
             wanted.extend(self.desk.seat.take_outcomes());
         }
+        self.point_at_client();
         let cursor = self.desk.seat.cursor().and_then(|place| self.on_output(place));
         self.scene.set_cursor(cursor);
         self.scene.set_focus(self.desk.seat.marked());
@@ -99,13 +102,19 @@ impl State {
 
     fn carry_out(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Guest { window, event } => self.desk.pending.push((window, Telling::Event(wire_event(event)))),
-            Outcome::FocusLost(window) => self.desk.pending.push((window, Telling::FocusLost)),
-            Outcome::Focus(Some(window)) => {
-                self.scene.raise(window);
-                self.look();
+            Outcome::Guest { window, event } => {
+                if !self.tell_client(window, event) {
+                    self.desk.pending.push((window, Telling::Event(wire_event(event))));
+                }
             }
-            Outcome::Focus(None) => {}
+            Outcome::FocusLost(window) => self.desk.pending.push((window, Telling::FocusLost)),
+            Outcome::Focus(window) => {
+                self.focus_client(window);
+                if let Some(window) = window {
+                    self.scene.raise(window);
+                    self.look();
+                }
+            }
             Outcome::Attention(shown) => {
                 tracing::info!("secure attention {}", if shown { "begins" } else { "ends" });
                 self.scene.set_attention(shown);
@@ -156,6 +165,8 @@ impl State {
         let links = self.registry.devices_by_key().filter_map(|(_, entry)| entry.link());
         let mut guests: Vec<Vec<WindowId>> =
             links.map(|link| link.windows().filter(|window| may(window)).collect()).collect();
+        let clients = self.clients.iter().flat_map(Clients::targets).map(|target| target.window);
+        guests.extend(clients.filter(may).map(|window| vec![window]));
         guests.retain(|windows| !windows.is_empty());
         guests.sort();
         guests

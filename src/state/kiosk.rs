@@ -183,6 +183,6 @@ const fn shows(showing: Showing) -> &'static str {
     }
 }
 
-const fn area_status(rect: Rect) -> AreaStatus {
+pub(super) const fn area_status(rect: Rect) -> AreaStatus {
     AreaStatus { x: rect.x, y: rect.y, width: rect.width, height: rect.height }
 }

@@ -34,6 +34,7 @@ impl State {
             guests: devices.map(|(key, entry)| self.guest_status(key, entry, &outputs)).collect(),
             departed: self.departed(),
             focus: self.focus_status(),
+            clients: self.client_statuses(),
             secure_attention: self.desk.seat.attention(),
             kiosk: self.kiosk_status(&outputs),
         }

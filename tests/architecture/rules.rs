@@ -53,6 +53,11 @@ const RULES: &[Rule] = &[
         may: &["displif", "kbdif", "buffer", "scene", "frame", "input", "backend", "xen", "config", "time"],
         never: &["smithay", "calloop", "pixman", "Instant", "std::fs", "std::net"],
     },
+    Rule {
+        module: "wayland",
+        may: &["scene::element", "backend", "input", "time"],
+        never: &["calloop", "Instant", "std::net", "std::thread"],
+    },
     Rule { module: "config", may: &[], never: SCREEN },
     Rule { module: "control", may: &[], never: SCREEN },
     Rule { module: "doctor", may: &["kbdif::features"], never: SCREEN },
@@ -62,7 +67,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// Modules that join the others: they may import everything but the exceptions of [`EXCLUSIVE`].
-const WIRING: &[&str] = &["main", "startup", "event_loop", "state", "wayland", "demo", "sandbox"];
+const WIRING: &[&str] = &["main", "startup", "event_loop", "state", "demo", "sandbox"];
 
 /// What only the named modules may import: (what, who).
 const EXCLUSIVE: &[(&str, &[&str])] = &[
@@ -70,7 +75,7 @@ const EXCLUSIVE: &[(&str, &[&str])] = &[
     ("sim", &["sim", "startup", "state", "demo"]),
     ("backend::kms", &["backend", "startup"]),
     ("backend::headless", &["backend", "startup"]),
-    ("state", &["state", "event_loop", "wayland", "startup"]),
+    ("state", &["state", "event_loop", "startup"]),
     ("startup", &["startup", "main", "demo"]),
 ];
 
@@ -87,6 +92,7 @@ const UNSAFE: &[&str] = &[
     "backend::render::gles",
     "backend::kms::gpu",
     "backend::kms::grab",
+    "wayland::shm",
 ];
 
 fn lies_in(module: &str, parent: &str) -> bool {

@@ -181,7 +181,8 @@ impl Seat {
     }
 
     /// The window that gets what the pointer does.
-    fn pointed(&self) -> Option<WindowId> {
+    #[must_use]
+    pub fn pointed(&self) -> Option<WindowId> {
         if let Some(Grab::Locked(window)) = self.grab {
             return Some(window);
         }

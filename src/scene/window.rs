@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! One guest connector's window: its label, and what it shows.
+//! One window, a guest connector's or that of one of Dom0's own clients: its label, and what it shows.
 
 use std::rc::Rc;
 
-use super::decoration::{self, WindowLabel};
+use super::decoration::{self, ClientLabel};
 use super::element::{BufferId, Color, Content, Element, ElementId, Pixmap, Rect, Rotation, Size};
+use super::face::Face;
 use super::layout::Place;
 use super::text::Font;
 
@@ -34,11 +35,13 @@ pub struct Shown {
 
 /// A window. Its pictures are drawn once and kept.
 #[derive(Debug)]
-pub(super) struct GuestWindow {
+pub(super) struct Window {
     pub(super) id: WindowId,
-    pub(super) label: WindowLabel,
+    face: Face,
     pub(super) size: Size,
     pub(super) shown: Option<Shown>,
+    /// What a client shows, as large as the content.
+    picture: Option<Rc<Pixmap>>,
     pub(super) place: Option<Place>,
     /// Which of the kiosk's mappings it is for.
     pub(super) slot: Option<usize>,
@@ -81,12 +84,23 @@ pub(super) const FIRST_ELEMENT: u64 = 1 << PART_BITS;
 
 const PART_BITS: u32 = 4;
 
-impl GuestWindow {
-    pub(super) fn new(id: WindowId, label: WindowLabel, size: Size, font: Option<&Font>) -> Self {
-        let title = decoration::draw_title(font, &label, decoration::outer_size(size).width);
+impl Window {
+    pub(super) fn new(id: WindowId, face: Face, size: Size, font: Option<&Font>) -> Self {
+        let title = face.title(font, decoration::outer_size(size).width);
         let (note, owner) = (None, [None, None]);
-        let mut window =
-            Self { id, label, size, shown: None, place: None, slot: None, drew: false, title, note, owner };
+        let mut window = Self {
+            id,
+            face,
+            size,
+            shown: None,
+            picture: None,
+            place: None,
+            slot: None,
+            drew: false,
+            title,
+            note,
+            owner,
+        };
         window.draw_inside(size, font);
         window
     }
@@ -95,7 +109,7 @@ impl GuestWindow {
     pub(super) fn resize(&mut self, size: Size, font: Option<&Font>) {
         let width = decoration::outer_size(size).width;
         if width != decoration::outer_size(self.size).width {
-            self.title = decoration::draw_title(font, &self.label, width);
+            self.title = self.face.title(font, width);
         }
         self.size = size;
         self.draw_inside(size, font);
@@ -103,7 +117,7 @@ impl GuestWindow {
 
     /// Draws what a mapping needs whose strip is `strip` pixels long and whose area has the size `inside`.
     pub(super) fn fit_into(&mut self, strip: i32, inside: Size, font: Option<&Font>) {
-        self.title = decoration::draw_title(font, &self.label, strip);
+        self.title = self.face.title(font, strip);
         self.draw_inside(inside, font);
     }
 
@@ -111,7 +125,19 @@ impl GuestWindow {
     fn draw_inside(&mut self, inside: Size, font: Option<&Font>) {
         let Some(font) = font else { return };
         self.note = decoration::draw_note(font, "no picture yet", BLANK_TEXT, BLANK, inside);
-        self.owner = decoration::draw_owner(font, &self.label, inside);
+        self.owner = self.face.owner(font, inside);
+    }
+
+    /// A client calls its window something else, or itself.
+    pub(super) fn rename(&mut self, label: ClientLabel, font: Option<&Font>) {
+        self.face = Face::Client(label);
+        self.title = self.face.title(font, decoration::outer_size(self.size).width);
+        self.draw_inside(self.size, font);
+    }
+
+    /// A client shows this, which is as large as the content.
+    pub(super) fn set_picture(&mut self, picture: Rc<Pixmap>) {
+        self.picture = Some(picture);
     }
 
     /// The element of the content.
@@ -130,11 +156,11 @@ impl GuestWindow {
         let content = self.content_rect(outer);
         let [left, right, below] = decoration::borders(outer, &content);
         for (part, rect) in [(Part::Left, left), (Part::Right, right), (Part::Below, below)] {
-            out.push(self.element(part, rect, Content::Solid(self.label.color)));
+            out.push(self.element(part, rect, Content::Solid(self.face.color())));
         }
         out.push(self.element(Part::Title, decoration::title_bar(outer), Content::Pixmap(Rc::clone(&self.title))));
         self.content(content, look, out);
-        let ground = if look.owner { self.label.color } else { self.ground() };
+        let ground = if look.owner { self.face.color() } else { self.ground() };
         out.push(self.element(Part::Ground, content, Content::Solid(ground)));
         if look.focused {
             let parts = [Part::RingLeft, Part::RingRight, Part::RingAbove, Part::RingBelow];
@@ -145,13 +171,17 @@ impl GuestWindow {
 
     /// The window's colour over `target`, for a window that has its output for itself.
     pub(super) fn cover(&self, target: Rect) -> Element {
-        self.element(Part::Ground, target, Content::Solid(self.label.color))
+        self.element(Part::Ground, target, Content::Solid(self.face.color()))
     }
 
     /// The content alone, in `target`, front to back, cropped to it.
     pub(super) fn content(&self, target: Rect, look: Look, out: &mut Vec<Element>) {
         if look.owner {
             return self.owner_elements(target, Rotation::None, out);
+        }
+        if let Some(picture) = &self.picture {
+            out.push(self.element(Part::Content, target, Content::Pixmap(Rc::clone(picture))));
+            return;
         }
         match self.shown {
             Some(Shown { buffer, source, version }) => {
@@ -197,7 +227,7 @@ impl GuestWindow {
     }
 
     const fn ground(&self) -> Color {
-        if self.shown.is_some() { BEHIND } else { BLANK }
+        if self.shown.is_some() || self.picture.is_some() { BEHIND } else { BLANK }
     }
 
     fn element(&self, part: Part, target: Rect, content: Content) -> Element {

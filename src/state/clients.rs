@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Between Dom0's own clients and everything else: their windows are put into the scene beside the guests', paced as
+//! those are, and get input by the same rules.
+
+use std::collections::BTreeMap;
+
+use crate::control::ClientStatus;
+use crate::guest::FlipToken;
+use crate::input::{Device, GuestEvent, Owner, PointerKind, Policy, Target};
+use crate::scene::{ClientLabel, WindowId};
+use crate::time::Time;
+use crate::wayland::{Event, ToplevelId, Wayland};
+
+use super::{Ready, State};
+
+/// All clients are one owner for the seat: Wayland has one keyboard and one pointer for all of them. Guests' devices
+/// are counted from 0.
+const OWNER: Owner = Owner(u64::MAX);
+
+/// Fingers at once.
+const CONTACTS: u32 = 10;
+
+/// What waits to be presented.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Paced {
+    /// A guest's flip.
+    Flip(FlipToken),
+    /// A client's commit.
+    Client(ToplevelId),
+}
+
+/// The clients, and which of their windows is which of the scene's.
+#[derive(Debug)]
+pub(super) struct Clients {
+    pub(super) wayland: Wayland,
+    windows: BTreeMap<WindowId, ToplevelId>,
+}
+
+impl Clients {
+    pub(super) const fn new(wayland: Wayland) -> Self {
+        Self { wayland, windows: BTreeMap::new() }
+    }
+
+    fn window(&self, toplevel: ToplevelId) -> Option<WindowId> {
+        self.windows.iter().find(|(_, other)| **other == toplevel).map(|(window, _)| *window)
+    }
+
+    /// The client's window that a window of the scene is.
+    pub(super) fn toplevel(&self, window: WindowId) -> Option<ToplevelId> {
+        self.windows.get(&window).copied()
+    }
+
+    /// Their windows, as the seat has to know them.
+    pub(super) fn targets(&self) -> impl Iterator<Item = Target> {
+        let device = Device { owner: OWNER, keyboard: true, pointer: Some(PointerKind::Absolute), contacts: CONTACTS };
+        let target =
+            move |window: &WindowId| Target { window: *window, policy: Policy::default(), device: Some(device) };
+        self.windows.keys().map(target)
+    }
+
+    fn label(&self, toplevel: ToplevelId) -> ClientLabel {
+        let (title, app) = self.wayland.names(toplevel);
+        ClientLabel { title, app }
+    }
+}
+
+impl State {
+    /// Takes in what clients did.
+    pub(super) fn follow_clients(&mut self, ready: Ready) {
+        let Some(clients) = &mut self.clients else { return };
+        if ready.contains(Ready::CLIENTS) {
+            clients.wayland.dispatch();
+        }
+        for event in clients.wayland.take_events() {
+            match event {
+                Event::Mapped { window, picture } => {
+                    let id = self.scene.add_client(clients.label(window), picture);
+                    clients.windows.insert(id, window);
+                }
+                Event::Picture { window, picture } => {
+                    if let Some(id) = clients.window(window) {
+                        self.scene.show_picture(id, picture);
+                    }
+                }
+                Event::Renamed(window) => {
+                    if let Some(id) = clients.window(window) {
+                        self.scene.rename_client(id, clients.label(window));
+                    }
+                }
+                Event::Unmapped(window) => {
+                    if let Some(id) = clients.window(window) {
+                        self.scene.remove_window(id);
+                        clients.windows.remove(&id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands new commits to the outputs that show them.
+    pub(super) fn pace_clients(&mut self, now: Time) {
+        let Some(clients) = &mut self.clients else { return };
+        for (window, toplevel) in &clients.windows {
+            let output = self.scene.placement(*window).map(|(output, _)| output);
+            clients.wayland.set_place(*toplevel, output);
+        }
+        for toplevel in clients.wayland.take_waiting() {
+            let Some(window) = clients.window(toplevel) else {
+                clients.wayland.shown(toplevel, now);
+                continue;
+            };
+            let output = self.scene.placement(window).map(|(output, _)| output);
+            self.pacing.flip(output, window, Paced::Client(toplevel), now);
+        }
+    }
+
+    /// A client's commit is on the display.
+    pub(super) fn client_shown(&mut self, toplevel: ToplevelId, now: Time) {
+        if let Some(clients) = &mut self.clients {
+            clients.wayland.shown(toplevel, now);
+        }
+    }
+
+    /// Tells a client what the user does; whether the window is a client's.
+    pub(super) fn tell_client(&mut self, window: WindowId, event: GuestEvent) -> bool {
+        let Some(clients) = &mut self.clients else { return false };
+        let Some(toplevel) = clients.toplevel(window) else { return false };
+        let corner = self.desk.seat.world().stage.spot(window).map(|spot| (spot.content.x, spot.content.y));
+        clients.wayland.tell(toplevel, corner.unwrap_or_default(), event, self.now);
+        true
+    }
+
+    /// The focus is at this window, a client's or not.
+    pub(super) fn focus_client(&mut self, window: Option<WindowId>) {
+        if let Some(clients) = &mut self.clients {
+            let toplevel = window.and_then(|window| clients.toplevel(window));
+            clients.wayland.focus(toplevel);
+        }
+    }
+
+    /// The pointer is where it is: a client that it has left is told so.
+    pub(super) fn point_at_client(&mut self) {
+        if let Some(clients) = &mut self.clients {
+            let over = self.desk.seat.pointed().is_some_and(|window| clients.toplevel(window).is_some());
+            if !over {
+                clients.wayland.pointer_left(self.now);
+            }
+        }
+    }
+
+    pub(super) fn flush_clients(&mut self) {
+        if let Some(clients) = &mut self.clients {
+            clients.wayland.flush();
+        }
+    }
+
+    pub(super) fn client_statuses(&self) -> Vec<ClientStatus> {
+        let Some(clients) = &self.clients else { return Vec::new() };
+        let outputs = self.presentation.outputs();
+        let status = |(window, toplevel): (&WindowId, &ToplevelId)| {
+            let (title, app) = clients.wayland.names(*toplevel);
+            let placement = self.scene.placement(*window);
+            let output = placement.and_then(|(id, _)| outputs.iter().find(|output| output.id == id));
+            let content = placement.map(|(_, content)| super::kiosk::area_status(content));
+            let keyboard = self.desk.seat.marked() == Some(*window);
+            ClientStatus { title, app, output: output.map(|output| output.name.clone()), content, keyboard }
+        };
+        clients.windows.iter().map(status).collect()
+    }
+}

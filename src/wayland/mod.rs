@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Dom0's own Wayland clients: their socket, their protocols, and their windows' pictures.
+//!
+//! Like a presentation backend this never calls up: it queues [`Event`]s, and is told what its clients are to know.
+//! It knows no guest, no scene and no output's frame. What a window shows is a picture of ours, made when its client
+//! commits; [`Wayland::shown`] tells the client when that is on the display.
+
+mod seat;
+mod server;
+#[allow(unsafe_code, reason = "copies from clients' shared memory")]
+mod shm;
+mod surface;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use nix::sys::stat::{Mode, umask};
+use smithay::output::{Mode as OutputMode, Output, PhysicalProperties, Scale, Subpixel};
+use smithay::reexports::wayland_server::backend::GlobalId;
+use smithay::reexports::wayland_server::{Display, ListeningSocket};
+use smithay::utils::Transform;
+
+pub use self::seat::KeyboardLayout;
+use self::seat::Way;
+use self::server::{ClientState, Server, done};
+use crate::backend::{OutputId, OutputInfo};
+use crate::input::GuestEvent;
+use crate::scene::element::Pixmap;
+use crate::time::Time;
+
+/// Names for sockets in `XDG_RUNTIME_DIR`: `wayland-1` and on; `wayland-0` is where clients look that were told
+/// nothing.
+const NAMES: std::ops::Range<usize> = 1..33;
+
+/// Names a client's window while it is there; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ToplevelId(u64);
+
+/// What clients did.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A window has its first picture.
+    Mapped {
+        /// Which.
+        window: ToplevelId,
+        /// Its content.
+        picture: Rc<Pixmap>,
+    },
+    /// A window shows something else; its size may be another one, too.
+    Picture {
+        /// Which.
+        window: ToplevelId,
+        /// Its content.
+        picture: Rc<Pixmap>,
+    },
+    /// A window has another title or application; see [`Wayland::names`]. It need not be mapped.
+    Renamed(ToplevelId),
+    /// A window that was mapped is so no longer; it may be mapped again.
+    Unmapped(ToplevelId),
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// The first free name in `XDG_RUNTIME_DIR`.
+    Auto,
+    /// This absolute path.
+    Path(PathBuf),
+}
+
+/// The clients.
+pub struct Wayland {
+    display: Display<Server>,
+    server: Server,
+    socket: ListeningSocket,
+    name: String,
+    outputs: BTreeMap<OutputId, (Output, GlobalId)>,
+    /// On which output each window is.
+    places: BTreeMap<ToplevelId, OutputId>,
+}
+
+impl fmt::Debug for Wayland {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wayland").field("windows", &self.server.toplevels.len()).finish_non_exhaustive()
+    }
+}
+
+impl Wayland {
+    /// Listens for clients of our own user.
+    ///
+    /// # Errors
+    /// A sentence for the user: the socket or the keyboard's layout can't be had.
+    pub fn open(socket: &Socket, keyboard: &KeyboardLayout) -> Result<Self, String> {
+        let display = Display::new().map_err(|error| format!("no Wayland display can be made: {error}"))?;
+        let mut server = Server::new(display.handle());
+        server.add_devices(keyboard)?;
+        let (socket, name) = bind(socket)?;
+        Ok(Self { display, server, socket, name, outputs: BTreeMap::new(), places: BTreeMap::new() })
+    }
+
+    /// The socket's name, as clients take it in `WAYLAND_DISPLAY`.
+    #[must_use]
+    pub fn socket_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Become readable when [`Wayland::dispatch`] has something to do.
+    #[must_use]
+    pub fn poll_fds(&self) -> [BorrowedFd<'_>; 2] {
+        [self.socket.as_fd(), self.display.as_fd()]
+    }
+
+    /// Takes in new clients and their requests.
+    pub fn dispatch(&mut self) {
+        loop {
+            match self.socket.accept() {
+                Ok(Some(stream)) => {
+                    let added = self.display.handle().insert_client(stream, Arc::new(ClientState::default()));
+                    added.map_or_else(|error| tracing::warn!("a Wayland client is refused: {error}"), drop);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!("no Wayland client can be accepted: {error}");
+                    break;
+                }
+            }
+        }
+        if let Err(error) = self.display.dispatch_clients(&mut self.server) {
+            tracing::error!("Wayland clients can't be read: {error}");
+        }
+        self.server.popups.cleanup();
+        self.places.retain(|window, _| self.server.toplevels.contains_key(window));
+    }
+
+    /// Sends what clients are to know.
+    pub fn flush(&mut self) {
+        if let Err(error) = self.display.flush_clients() {
+            tracing::debug!("Wayland clients can't be written to: {error}");
+        }
+    }
+
+    /// What clients did since the last call, in order.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.server.events)
+    }
+
+    /// A window's title and application, in the client's words; both may be empty.
+    #[must_use]
+    pub fn names(&self, window: ToplevelId) -> (String, String) {
+        self.server.names(window)
+    }
+
+    /// Says which outputs there are, from left to right.
+    pub fn set_outputs(&mut self, infos: &[OutputInfo]) {
+        let handle = self.display.handle();
+        self.outputs.retain(|id, (_, global)| {
+            let there = infos.iter().any(|info| info.id == *id);
+            if !there {
+                handle.remove_global::<Server>(global.clone());
+            }
+            there
+        });
+        self.places.retain(|_, output| self.outputs.contains_key(output));
+        let mut x = 0;
+        for info in infos {
+            let side = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
+            let (output, _) = self.outputs.entry(info.id).or_insert_with(|| {
+                let output = new_output(info);
+                let global = output.create_global::<Server>(&handle);
+                (output, global)
+            });
+            let period = info.refresh.as_nanos().max(1);
+            let refresh = i32::try_from((1_000_000_000_000 + period / 2) / period).unwrap_or(i32::MAX);
+            let mode = OutputMode { size: (side(info.width), side(info.height)).into(), refresh };
+            output.change_current_state(
+                Some(mode),
+                Some(Transform::Normal),
+                Some(Scale::Integer(1)),
+                Some((x, 0).into()),
+            );
+            output.set_preferred(mode);
+            x = x.saturating_add(side(info.width));
+        }
+    }
+
+    /// Tells a window on which output it is.
+    pub fn set_place(&mut self, window: ToplevelId, output: Option<OutputId>) {
+        if self.places.get(&window).copied() == output {
+            return;
+        }
+        let before = match output {
+            Some(output) => self.places.insert(window, output),
+            None => self.places.remove(&window),
+        };
+        let Some(toplevel) = self.server.toplevels.get(&window) else { return };
+        let surface = toplevel.surface.wl_surface();
+        if let Some((before, _)) = before.and_then(|before| self.outputs.get(&before)) {
+            before.leave(surface);
+        }
+        if let Some((output, _)) = output.and_then(|output| self.outputs.get(&output)) {
+            output.enter(surface);
+        }
+    }
+
+    /// The windows whose clients wait to be told when their last commit is shown. Each has to be told once by
+    /// [`Wayland::shown`], and is not among these before that.
+    pub fn take_waiting(&mut self) -> Vec<ToplevelId> {
+        let mut waiting = Vec::new();
+        for (id, toplevel) in &mut self.server.toplevels {
+            if std::mem::take(&mut toplevel.waits) {
+                if !toplevel.in_frame.is_empty() {
+                    toplevel.waits = true;
+                    continue;
+                }
+                let root = toplevel.surface.wl_surface();
+                surface::take_callbacks(root, &mut toplevel.in_frame);
+                for (popup, _) in smithay::desktop::PopupManager::popups_for_surface(root) {
+                    surface::take_callbacks(popup.wl_surface(), &mut toplevel.in_frame);
+                }
+                if !toplevel.in_frame.is_empty() {
+                    waiting.push(*id);
+                }
+            }
+        }
+        waiting
+    }
+
+    /// A window's last commit is shown, or would be if anybody could see it.
+    pub fn shown(&mut self, window: ToplevelId, now: Time) {
+        if let Some(toplevel) = self.server.toplevels.get_mut(&window) {
+            done(&mut toplevel.in_frame, millis(now));
+        }
+    }
+
+    /// Gives a window the keyboard, or takes it from all clients.
+    pub fn focus(&mut self, window: Option<ToplevelId>) {
+        self.server.focus(window);
+    }
+
+    /// The pointer is over no client.
+    pub fn pointer_left(&mut self, now: Time) {
+        self.server.pointer_left(millis(now));
+    }
+
+    /// Tells a window what the user does. `corner` is that of its content, on the plane of all outputs; positions
+    /// count from there.
+    pub fn tell(&mut self, window: ToplevelId, corner: (i32, i32), event: GuestEvent, now: Time) {
+        self.server.tell(Way { window, corner, time: millis(now) }, event);
+    }
+}
+
+/// Wayland's times wrap around.
+fn millis(time: Time) -> u32 {
+    u32::try_from(time.as_millis() & u128::from(u32::MAX)).unwrap_or(0)
+}
+
+fn new_output(info: &OutputInfo) -> Output {
+    let (make, model) = ("Grantway".to_owned(), info.name.clone());
+    let size = (0, 0).into();
+    Output::new(info.name.clone(), PhysicalProperties { size, subpixel: Subpixel::Unknown, make, model })
+}
+
+/// Only our own user, and root, may connect: who can sees nothing of guests, but gets what is typed into its windows.
+fn bind(socket: &Socket) -> Result<(ListeningSocket, String), String> {
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let bound = match socket {
+        Socket::Auto => ListeningSocket::bind_auto("wayland", NAMES)
+            .map_err(|error| format!("no Wayland socket in $XDG_RUNTIME_DIR: {error}")),
+        Socket::Path(path) => ListeningSocket::bind_absolute(path.clone())
+            .map_err(|error| format!("no Wayland socket at {}: {error}", path.display())),
+    };
+    umask(before);
+    let bound = bound?;
+    let name = match (socket, bound.socket_name()) {
+        (Socket::Path(path), _) => path.display().to_string(),
+        (Socket::Auto, name) => name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+    };
+    Ok((bound, name))
+}

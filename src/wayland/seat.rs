@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What clients are told of keyboard, pointer and fingers. Who is told has been decided before (`input`).
+
+use smithay::backend::input::{Axis, AxisSource, ButtonState, KeyState};
+use smithay::input::keyboard::{FilterResult, Keycode, XkbConfig};
+use smithay::input::pointer::{AxisFrame, ButtonEvent, MotionEvent};
+use smithay::input::touch;
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::utils::{Logical, Point, SERIAL_COUNTER};
+use smithay::wayland::compositor::get_parent;
+
+use super::server::Server;
+use super::{ToplevelId, surface};
+use crate::input::GuestEvent;
+use crate::input::view::is_button;
+
+/// xkb's key codes are Linux's and this.
+const XKB_OFFSET: u32 = 8;
+
+/// How long a key is held before it repeats, in milliseconds, and how often it then does in a second.
+const REPEAT: (i32, i32) = (400, 25);
+
+/// What a click of the wheel is, in parts of high resolution, and in pixels.
+const CLICK: (i32, f64) = (120, 15.0);
+
+/// Dom0's keyboard layout, as the X keyboard extension names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyboardLayout {
+    /// The layout.
+    pub layout: String,
+    /// Its variant; may be empty.
+    pub variant: String,
+    /// Options, separated by commas; may be empty.
+    pub options: String,
+}
+
+/// Where input goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) window: ToplevelId,
+    /// The corner of the window's content, on the plane of all outputs.
+    pub(super) corner: (i32, i32),
+    /// Milliseconds.
+    pub(super) time: u32,
+}
+
+impl Server {
+    pub(super) fn add_devices(&mut self, keyboard: &KeyboardLayout) -> Result<(), String> {
+        let KeyboardLayout { layout, variant, options } = keyboard;
+        let options = Some(options.clone()).filter(|options| !options.is_empty());
+        let config = XkbConfig { layout, variant, options, ..XkbConfig::default() };
+        let (delay, rate) = REPEAT;
+        let added = self.seat.add_keyboard(config, delay, rate);
+        added.map_err(|error| format!("Wayland clients can't be given the keyboard layout \"{layout}\": {error}"))?;
+        self.seat.add_pointer();
+        self.seat.add_touch();
+        Ok(())
+    }
+
+    /// Gives a window the keyboard, or takes it from all.
+    pub(super) fn focus(&mut self, window: Option<ToplevelId>) {
+        let surface =
+            window.and_then(|id| self.toplevels.get(&id)).map(|toplevel| toplevel.surface.wl_surface().clone());
+        if surface.is_none() {
+            self.dismiss_popups();
+        }
+        if let Some(keyboard) = self.seat.get_keyboard() {
+            keyboard.set_focus(self, surface, SERIAL_COUNTER.next_serial());
+        }
+    }
+
+    /// The pointer is over no client.
+    pub(super) fn pointer_left(&mut self, time: u32) {
+        let Some(pointer) = self.seat.get_pointer().filter(|pointer| pointer.current_focus().is_some()) else { return };
+        let (location, serial) = (pointer.current_location(), SERIAL_COUNTER.next_serial());
+        pointer.motion(self, None, &MotionEvent { location, serial, time });
+        pointer.frame(self);
+    }
+
+    pub(super) fn tell(&mut self, way: Way, event: GuestEvent) {
+        match event {
+            GuestEvent::Key { code, pressed } if is_button(code) => self.button(way, code, pressed),
+            GuestEvent::Key { code, pressed } => self.key(way, code, pressed),
+            GuestEvent::Position { x, y } => self.position(way, (x, y)),
+            GuestEvent::Wheel { clicks } => self.wheel(way, clicks),
+            // Only who takes relative motion is told of it, which clients do not.
+            GuestEvent::Motion { .. } => {}
+            GuestEvent::TouchDown { .. }
+            | GuestEvent::TouchMotion { .. }
+            | GuestEvent::TouchUp { .. }
+            | GuestEvent::TouchSync => self.touch(way, event),
+        }
+    }
+
+    fn key(&mut self, Way { time, .. }: Way, code: u32, pressed: bool) {
+        let Some(keyboard) = self.seat.get_keyboard() else { return };
+        let state = if pressed { KeyState::Pressed } else { KeyState::Released };
+        let (code, serial) = (Keycode::new(code + XKB_OFFSET), SERIAL_COUNTER.next_serial());
+        keyboard.input(self, code, state, serial, time, |_, _, _| FilterResult::<()>::Forward);
+    }
+
+    fn button(&mut self, Way { time, .. }: Way, button: u32, pressed: bool) {
+        let Some(pointer) = self.seat.get_pointer() else { return };
+        if pressed && !pointer.current_focus().is_some_and(|surface| self.is_grabbed_popup(&surface)) {
+            self.dismiss_popups();
+        }
+        let state = if pressed { ButtonState::Pressed } else { ButtonState::Released };
+        pointer.button(self, &ButtonEvent { serial: SERIAL_COUNTER.next_serial(), time, button, state });
+        pointer.frame(self);
+    }
+
+    fn is_grabbed_popup(&self, surface: &WlSurface) -> bool {
+        let mut root = surface.clone();
+        while let Some(parent) = get_parent(&root) {
+            root = parent;
+        }
+        self.grabs.iter().any(|popup| *popup.wl_surface() == root)
+    }
+
+    /// The newest first, as the protocol wants it.
+    fn dismiss_popups(&mut self) {
+        for popup in std::mem::take(&mut self.grabs).into_iter().rev() {
+            popup.send_popup_done();
+        }
+    }
+
+    /// The surface at a place of a window's content, and its corner on the plane.
+    fn under(&self, way: Way, (x, y): (i32, i32)) -> Option<(WlSurface, Point<f64, Logical>)> {
+        let root = self.toplevels.get(&way.window)?.surface.wl_surface();
+        let (surface, place) = surface::under(root, (x, y).into())?;
+        Some((surface, (place + Point::from(way.corner)).to_f64()))
+    }
+
+    fn position(&mut self, way: Way, place: (i32, i32)) {
+        let Some(pointer) = self.seat.get_pointer() else { return };
+        let under = self.under(way, place);
+        let (location, serial) = (on_plane(way, place), SERIAL_COUNTER.next_serial());
+        pointer.motion(self, under, &MotionEvent { location, serial, time: way.time });
+        pointer.frame(self);
+    }
+
+    fn wheel(&mut self, Way { time, .. }: Way, clicks: i32) {
+        let Some(pointer) = self.seat.get_pointer() else { return };
+        // Up is less for Wayland.
+        let clicks = clicks.saturating_neg();
+        let (parts, pixels) = CLICK;
+        let frame = AxisFrame::new(time)
+            .source(AxisSource::Wheel)
+            .value(Axis::Vertical, f64::from(clicks) * pixels)
+            .v120(Axis::Vertical, clicks.saturating_mul(parts));
+        pointer.axis(self, frame);
+        pointer.frame(self);
+    }
+
+    fn touch(&mut self, way: Way, event: GuestEvent) {
+        let Some(touch) = self.seat.get_touch() else { return };
+        let (serial, time) = (SERIAL_COUNTER.next_serial(), way.time);
+        let slot = |contact: u32| Some(contact).into();
+        match event {
+            GuestEvent::TouchDown { contact, x, y } => {
+                let (under, location) = (self.under(way, (x, y)), on_plane(way, (x, y)));
+                touch.down(self, under, &touch::DownEvent { slot: slot(contact), location, serial, time });
+            }
+            GuestEvent::TouchMotion { contact, x, y } => {
+                let (under, location) = (self.under(way, (x, y)), on_plane(way, (x, y)));
+                touch.motion(self, under, &touch::MotionEvent { slot: slot(contact), location, time });
+            }
+            GuestEvent::TouchUp { contact } => {
+                touch.up(self, &touch::UpEvent { slot: slot(contact), serial, time });
+            }
+            GuestEvent::TouchSync => touch.frame(self),
+            GuestEvent::Key { .. }
+            | GuestEvent::Motion { .. }
+            | GuestEvent::Wheel { .. }
+            | GuestEvent::Position { .. } => {}
+        }
+    }
+}
+
+fn on_plane(way: Way, (x, y): (i32, i32)) -> Point<f64, Logical> {
+    (Point::<i32, Logical>::from((x, y)) + Point::from(way.corner)).to_f64()
+}

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the protocols' requests change: Smithay's state, and the windows as we keep them. Handlers note what
+//! happened; nothing here calls up.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use smithay::desktop::{PopupKind, PopupManager, find_popup_root_surface};
+use smithay::input::pointer::CursorImageStatus;
+use smithay::input::{Seat, SeatHandler, SeatState};
+use smithay::reexports::wayland_protocols::xdg::decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode;
+use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::State as ToplevelFlag;
+use smithay::reexports::wayland_server::backend::{ClientData, ClientId, DisconnectReason};
+use smithay::reexports::wayland_server::protocol::wl_buffer::WlBuffer;
+use smithay::reexports::wayland_server::protocol::wl_callback::WlCallback;
+use smithay::reexports::wayland_server::protocol::wl_seat::WlSeat;
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::reexports::wayland_server::{Client, DisplayHandle, Resource};
+use smithay::utils::Serial;
+use smithay::wayland::buffer::BufferHandler;
+use smithay::wayland::compositor::{
+    CompositorClientState, CompositorHandler, CompositorState, get_parent, is_sync_subsurface, with_states,
+};
+use smithay::wayland::output::{OutputHandler, OutputManagerState};
+use smithay::wayland::selection::SelectionHandler;
+use smithay::wayland::selection::data_device::{
+    ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler, set_data_device_focus,
+};
+use smithay::wayland::selection::primary_selection::{
+    PrimarySelectionHandler, PrimarySelectionState, set_primary_focus,
+};
+use smithay::wayland::shell::xdg::decoration::{XdgDecorationHandler, XdgDecorationState};
+use smithay::wayland::shell::xdg::{
+    PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState, XdgToplevelSurfaceData,
+};
+use smithay::wayland::shm::{ShmHandler, ShmState};
+use smithay::wayland::viewporter::ViewporterState;
+use smithay::{
+    delegate_compositor, delegate_data_device, delegate_output, delegate_primary_selection, delegate_seat,
+    delegate_shm, delegate_viewporter, delegate_xdg_decoration, delegate_xdg_shell,
+};
+
+use super::{Event, ToplevelId, surface};
+use crate::scene::element::Pixmap;
+
+/// What Smithay keeps for each client.
+#[derive(Debug, Default)]
+pub(super) struct ClientState {
+    compositor: CompositorClientState,
+}
+
+impl ClientData for ClientState {
+    fn initialized(&self, client: ClientId) {
+        tracing::debug!(?client, "a Wayland client connects");
+    }
+
+    fn disconnected(&self, client: ClientId, reason: DisconnectReason) {
+        tracing::debug!(?client, ?reason, "a Wayland client is gone");
+    }
+}
+
+/// A window of a client.
+#[derive(Debug)]
+pub(super) struct Toplevel {
+    pub(super) surface: ToplevelSurface,
+    /// What was last told of it; `None` while it is not mapped.
+    pub(super) picture: Option<Rc<Pixmap>>,
+    /// Its client waits to be told when the last commit is shown.
+    pub(super) waits: bool,
+    /// Callbacks of the commit that is being shown.
+    pub(super) in_frame: Vec<WlCallback>,
+}
+
+/// All clients, as the protocols see them.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) display: DisplayHandle,
+    compositor: CompositorState,
+    shm: ShmState,
+    shell: XdgShellState,
+    seats: SeatState<Self>,
+    data_device: DataDeviceState,
+    primary_selection: PrimarySelectionState,
+    /// Globals that live as long as this.
+    _others: (XdgDecorationState, ViewporterState, OutputManagerState),
+    pub(super) seat: Seat<Self>,
+    pub(super) popups: PopupManager,
+    /// Popups that go when the user clicks elsewhere, the oldest first.
+    pub(super) grabs: Vec<PopupSurface>,
+    pub(super) toplevels: BTreeMap<ToplevelId, Toplevel>,
+    next: u64,
+    pub(super) events: Vec<Event>,
+}
+
+impl Server {
+    pub(super) fn new(display: DisplayHandle) -> Self {
+        let mut seats = SeatState::new();
+        let seat = seats.new_wl_seat(&display, "seat0");
+        Self {
+            compositor: CompositorState::new::<Self>(&display),
+            shm: ShmState::new::<Self>(&display, []),
+            shell: XdgShellState::new::<Self>(&display),
+            data_device: DataDeviceState::new::<Self>(&display),
+            primary_selection: PrimarySelectionState::new::<Self>(&display),
+            _others: (
+                XdgDecorationState::new::<Self>(&display),
+                ViewporterState::new::<Self>(&display),
+                OutputManagerState::new_with_xdg_output::<Self>(&display),
+            ),
+            display,
+            seats,
+            seat,
+            popups: PopupManager::default(),
+            grabs: Vec::new(),
+            toplevels: BTreeMap::new(),
+            next: 1,
+            events: Vec::new(),
+        }
+    }
+
+    fn toplevel_of(&self, root: &WlSurface) -> Option<ToplevelId> {
+        self.toplevels.iter().find(|(_, toplevel)| toplevel.surface.wl_surface() == root).map(|(id, _)| *id)
+    }
+
+    /// Something of a window was committed.
+    fn committed(&mut self, id: ToplevelId) {
+        let Some(toplevel) = self.toplevels.get_mut(&id) else { return };
+        let root = toplevel.surface.wl_surface();
+        if !toplevel.surface.is_initial_configure_sent() {
+            toplevel.surface.send_configure();
+        }
+        if !surface::is_mapped(root) {
+            surface::take_callbacks(root, &mut toplevel.in_frame);
+            done(&mut toplevel.in_frame, 0);
+            if toplevel.picture.take().is_some() {
+                toplevel.surface.reset_initial_configure_sent();
+                self.events.push(Event::Unmapped(id));
+            }
+            return;
+        }
+        toplevel.waits = true;
+        let picture = surface::compose(root);
+        let event = match &toplevel.picture {
+            Some(before) if **before == picture => return,
+            Some(_) => |window, picture| Event::Picture { window, picture },
+            None => |window, picture| Event::Mapped { window, picture },
+        };
+        let picture = Rc::new(picture);
+        toplevel.picture = Some(Rc::clone(&picture));
+        self.events.push(event(id, picture));
+    }
+
+    /// What a window is called, and by whom, in its own words.
+    pub(super) fn names(&self, id: ToplevelId) -> (String, String) {
+        let Some(toplevel) = self.toplevels.get(&id) else { return Default::default() };
+        with_states(toplevel.surface.wl_surface(), |states| {
+            let data = states.data_map.get::<XdgToplevelSurfaceData>().and_then(|data| data.lock().ok());
+            data.map(|data| (data.title.clone().unwrap_or_default(), data.app_id.clone().unwrap_or_default()))
+        })
+        .unwrap_or_default()
+    }
+
+    fn renamed(&mut self, surface: &ToplevelSurface) {
+        if let Some(id) = self.toplevel_of(surface.wl_surface()) {
+            self.events.push(Event::Renamed(id));
+        }
+    }
+}
+
+/// Tells a client that what it has committed is shown.
+pub(super) fn done(callbacks: &mut Vec<WlCallback>, time: u32) {
+    callbacks.drain(..).for_each(|callback| callback.done(time));
+}
+
+impl CompositorHandler for Server {
+    fn compositor_state(&mut self) -> &mut CompositorState {
+        &mut self.compositor
+    }
+
+    #[allow(clippy::expect_used, reason = "each client is inserted with this data, in one place")]
+    fn client_compositor_state<'a>(&self, client: &'a Client) -> &'a CompositorClientState {
+        &client.get_data::<ClientState>().expect("a client of ours").compositor
+    }
+
+    fn commit(&mut self, surface: &WlSurface) {
+        // What a synchronised subsurface commits takes effect with its parent's commit.
+        if is_sync_subsurface(surface) {
+            return;
+        }
+        surface::take_buffers(surface);
+        self.popups.commit(surface);
+        let mut root = surface.clone();
+        while let Some(parent) = get_parent(&root) {
+            root = parent;
+        }
+        if let Some(popup) = self.popups.find_popup(&root) {
+            if let PopupKind::Xdg(popup) = &popup
+                && !popup.is_initial_configure_sent()
+                && let Err(error) = popup.send_configure()
+            {
+                tracing::debug!(%error, "a popup could not be configured");
+            }
+            let Ok(window) = find_popup_root_surface(&popup) else { return };
+            root = window;
+        }
+        match self.toplevel_of(&root) {
+            Some(id) => self.committed(id),
+            // A cursor, or an icon that is dragged: not shown yet.
+            None => {
+                let mut callbacks = Vec::new();
+                surface::take_callbacks(surface, &mut callbacks);
+                done(&mut callbacks, 0);
+            }
+        }
+    }
+}
+
+impl XdgShellHandler for Server {
+    fn xdg_shell_state(&mut self) -> &mut XdgShellState {
+        &mut self.shell
+    }
+
+    fn new_toplevel(&mut self, surface: ToplevelSurface) {
+        let id = ToplevelId(self.next);
+        self.next += 1;
+        let toplevel = Toplevel { surface, picture: None, waits: false, in_frame: Vec::new() };
+        self.toplevels.insert(id, toplevel);
+    }
+
+    fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
+        let Some(id) = self.toplevel_of(surface.wl_surface()) else { return };
+        if self.toplevels.remove(&id).is_some_and(|toplevel| toplevel.picture.is_some()) {
+            self.events.push(Event::Unmapped(id));
+        }
+    }
+
+    fn title_changed(&mut self, surface: ToplevelSurface) {
+        self.renamed(&surface);
+    }
+
+    fn app_id_changed(&mut self, surface: ToplevelSurface) {
+        self.renamed(&surface);
+    }
+
+    fn new_popup(&mut self, surface: PopupSurface, positioner: PositionerState) {
+        place_popup(&surface, positioner);
+        if let Err(error) = self.popups.track_popup(PopupKind::Xdg(surface)) {
+            tracing::debug!(%error, "a popup of a surface that is gone");
+        }
+    }
+
+    fn reposition_request(&mut self, surface: PopupSurface, positioner: PositionerState, token: u32) {
+        place_popup(&surface, positioner);
+        surface.send_repositioned(token);
+    }
+
+    fn popup_destroyed(&mut self, surface: PopupSurface) {
+        self.grabs.retain(|popup| *popup != surface);
+        let root = find_popup_root_surface(&PopupKind::Xdg(surface)).ok();
+        if let Some(id) = root.and_then(|root| self.toplevel_of(&root)) {
+            self.committed(id);
+        }
+    }
+
+    fn grab(&mut self, surface: PopupSurface, _seat: WlSeat, _serial: Serial) {
+        self.grabs.push(surface);
+    }
+}
+
+/// A popup is put where its window's content is: it can lie over nothing else, and so over no label.
+fn place_popup(popup: &PopupSurface, positioner: PositionerState) {
+    let parent = PopupKind::Xdg(popup.clone());
+    let within = find_popup_root_surface(&parent).ok().map(|root| {
+        let size = surface::geometry(&root).size;
+        let offset = smithay::desktop::get_popup_toplevel_coords(&parent);
+        smithay::utils::Rectangle::new((-offset.x, -offset.y).into(), size)
+    });
+    popup.with_pending_state(|state| {
+        state.geometry =
+            within.map_or_else(|| positioner.get_geometry(), |within| positioner.get_unconstrained_geometry(within));
+        state.positioner = positioner;
+    });
+}
+
+impl XdgDecorationHandler for Server {
+    fn new_decoration(&mut self, toplevel: ToplevelSurface) {
+        toplevel.with_pending_state(|state| state.decoration_mode = Some(Mode::ServerSide));
+    }
+
+    /// The frame is always ours.
+    fn request_mode(&mut self, toplevel: ToplevelSurface, _mode: Mode) {
+        toplevel.with_pending_state(|state| state.decoration_mode = Some(Mode::ServerSide));
+        if toplevel.is_initial_configure_sent() {
+            toplevel.send_configure();
+        }
+    }
+
+    fn unset_mode(&mut self, toplevel: ToplevelSurface) {
+        self.request_mode(toplevel, Mode::ServerSide);
+    }
+}
+
+impl SeatHandler for Server {
+    type KeyboardFocus = WlSurface;
+    type PointerFocus = WlSurface;
+    type TouchFocus = WlSurface;
+
+    fn seat_state(&mut self) -> &mut SeatState<Self> {
+        &mut self.seats
+    }
+
+    fn focus_changed(&mut self, seat: &Seat<Self>, focused: Option<&WlSurface>) {
+        let client = focused.and_then(Resource::client);
+        set_data_device_focus(&self.display, seat, client.clone());
+        set_primary_focus(&self.display, seat, client);
+        for toplevel in self.toplevels.values() {
+            let active = focused == Some(toplevel.surface.wl_surface());
+            toplevel.surface.with_pending_state(|state| {
+                if active {
+                    state.states.set(ToplevelFlag::Activated)
+                } else {
+                    state.states.unset(ToplevelFlag::Activated)
+                }
+            });
+            if toplevel.surface.is_initial_configure_sent() {
+                toplevel.surface.send_pending_configure();
+            }
+        }
+    }
+
+    /// The pointer is drawn by us.
+    fn cursor_image(&mut self, _seat: &Seat<Self>, _image: CursorImageStatus) {}
+}
+
+impl SelectionHandler for Server {
+    type SelectionUserData = ();
+}
+
+impl DataDeviceHandler for Server {
+    fn data_device_state(&self) -> &DataDeviceState {
+        &self.data_device
+    }
+}
+
+impl ClientDndGrabHandler for Server {}
+impl ServerDndGrabHandler for Server {}
+
+impl PrimarySelectionHandler for Server {
+    fn primary_selection_state(&self) -> &PrimarySelectionState {
+        &self.primary_selection
+    }
+}
+
+impl BufferHandler for Server {
+    /// Pixels were copied, so nothing is lost.
+    fn buffer_destroyed(&mut self, _buffer: &WlBuffer) {}
+}
+
+impl ShmHandler for Server {
+    fn shm_state(&self) -> &ShmState {
+        &self.shm
+    }
+}
+
+impl OutputHandler for Server {}
+
+delegate_compositor!(Server);
+delegate_data_device!(Server);
+delegate_output!(Server);
+delegate_primary_selection!(Server);
+delegate_seat!(Server);
+delegate_shm!(Server);
+delegate_viewporter!(Server);
+delegate_xdg_decoration!(Server);
+delegate_xdg_shell!(Server);

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A Wayland client with one window of one colour, which notes what it is told.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use wayland_client::globals::{GlobalList, GlobalListContents, registry_queue_init};
+use wayland_client::protocol::{
+    wl_buffer, wl_callback, wl_compositor, wl_keyboard, wl_output, wl_pointer, wl_registry, wl_seat, wl_shm,
+    wl_shm_pool, wl_surface,
+};
+use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle, WEnum, delegate_noop};
+use wayland_protocols::xdg::decoration::zv1::client::zxdg_decoration_manager_v1::ZxdgDecorationManagerV1;
+use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1::{self, ZxdgToplevelDecorationV1};
+use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_positioner, xdg_surface, xdg_toplevel, xdg_wm_base};
+
+use crate::desk::Rgb;
+
+/// What the client was told, in short sentences.
+#[derive(Default)]
+pub(crate) struct Told {
+    lines: Vec<String>,
+    configured: u32,
+}
+
+/// The client.
+pub(crate) struct Window {
+    queue: EventQueue<Told>,
+    told: Told,
+    globals: GlobalList,
+    surface: wl_surface::WlSurface,
+    xdg: xdg_surface::XdgSurface,
+    _toplevel: xdg_toplevel::XdgToplevel,
+}
+
+impl Window {
+    /// Connects, and shows a window.
+    pub(crate) fn open(socket: &Path, title: &str, (width, height): (i32, i32), color: Rgb) -> Self {
+        let connection = Connection::from_socket(UnixStream::connect(socket).unwrap()).unwrap();
+        let (globals, queue) = registry_queue_init::<Told>(&connection).unwrap();
+        let handle = queue.handle();
+        let compositor: wl_compositor::WlCompositor = globals.bind(&handle, 4..=5, ()).unwrap();
+        let shell: xdg_wm_base::XdgWmBase = globals.bind(&handle, 1..=6, ()).unwrap();
+        let seat: wl_seat::WlSeat = globals.bind(&handle, 5..=7, ()).unwrap();
+        let _output: wl_output::WlOutput = globals.bind(&handle, 4..=4, ()).unwrap();
+        seat.get_keyboard(&handle, ());
+        seat.get_pointer(&handle, ());
+        let surface = compositor.create_surface(&handle, ());
+        let xdg = shell.get_xdg_surface(&surface, &handle, ());
+        let toplevel = xdg.get_toplevel(&handle, ());
+        toplevel.set_title(title.to_owned());
+        let decorations: ZxdgDecorationManagerV1 = globals.bind(&handle, 1..=1, ()).unwrap();
+        let decoration = decorations.get_toplevel_decoration(&toplevel, &handle, ());
+        decoration.set_mode(zxdg_toplevel_decoration_v1::Mode::ClientSide);
+        surface.commit();
+        let mut window = Self { queue, told: Told::default(), globals, surface, xdg, _toplevel: toplevel };
+        window.wait("configure");
+        assert!(window.take().contains(&"decoration ServerSide".to_owned()));
+        window.paint((width, height), color);
+        window
+    }
+
+    /// Shows one colour, and asks to be told when it is shown.
+    pub(crate) fn paint(&mut self, size: (i32, i32), color: Rgb) {
+        self.paint_on(&self.surface.clone(), size, color);
+    }
+
+    fn paint_on(&mut self, surface: &wl_surface::WlSurface, (width, height): (i32, i32), [red, green, blue]: Rgb) {
+        let handle = self.queue.handle();
+        let pixels = [blue, green, red, 255].repeat(usize::try_from(width * height).unwrap());
+        let mut file: File = tempfile::tempfile().unwrap();
+        file.write_all(&pixels).unwrap();
+        let shm: wl_shm::WlShm = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        let pool = shm.create_pool(file.as_fd(), i32::try_from(pixels.len()).unwrap(), &handle, ());
+        let buffer = pool.create_buffer(0, width, height, width * 4, wl_shm::Format::Argb8888, &handle, ());
+        surface.attach(Some(&buffer), 0, 0);
+        surface.damage_buffer(0, 0, width, height);
+        surface.frame(&handle, ());
+        surface.commit();
+        // The compositor has its copy when it has answered.
+        self.hear();
+    }
+
+    /// Opens a popup of that size and colour at a place of the window, where the compositor may move it.
+    pub(crate) fn popup(&mut self, (x, y): (i32, i32), (width, height): (i32, i32), color: Rgb) {
+        let handle = self.queue.handle();
+        let compositor: wl_compositor::WlCompositor = self.globals.bind(&handle, 4..=5, ()).unwrap();
+        let shell: xdg_wm_base::XdgWmBase = self.globals.bind(&handle, 1..=6, ()).unwrap();
+        let positioner = shell.create_positioner(&handle, ());
+        positioner.set_size(width, height);
+        positioner.set_anchor_rect(x, y, 1, 1);
+        positioner.set_anchor(xdg_positioner::Anchor::TopLeft);
+        positioner.set_gravity(xdg_positioner::Gravity::BottomRight);
+        let surface = compositor.create_surface(&handle, ());
+        let xdg = shell.get_xdg_surface(&surface, &handle, ());
+        xdg.get_popup(Some(&self.xdg), &positioner, &handle, ());
+        self.take();
+        surface.commit();
+        self.wait("configure");
+        self.paint_on(&surface, (width, height), color);
+    }
+
+    /// Takes in what there is.
+    fn hear(&mut self) {
+        self.queue.roundtrip(&mut self.told).unwrap();
+    }
+
+    /// Waits until it was told this.
+    pub(crate) fn wait(&mut self, line: &str) {
+        crate::desk::wait_for(&format!("\"{line}\""), || {
+            self.hear();
+            self.told.lines.iter().any(|told| told == line).then_some(())
+        });
+    }
+
+    /// What it was told since the last time.
+    pub(crate) fn take(&mut self) -> Vec<String> {
+        self.hear();
+        std::mem::take(&mut self.told.lines)
+    }
+}
+
+impl Told {
+    fn note(&mut self, line: impl Into<String>) {
+        self.lines.push(line.into());
+    }
+}
+
+/// Notes the events of one kind of object.
+macro_rules! notes {
+    ($interface:ty, |$told:ident, $object:ident, $event:ident| $body:expr) => {
+        impl Dispatch<$interface, ()> for Told {
+            fn event(
+                $told: &mut Self,
+                $object: &$interface,
+                $event: <$interface as wayland_client::Proxy>::Event,
+                (): &(),
+                _: &Connection,
+                _: &QueueHandle<Self>,
+            ) {
+                $body
+            }
+        }
+    };
+}
+
+notes!(xdg_surface::XdgSurface, |told, surface, event| {
+    if let xdg_surface::Event::Configure { serial } = event {
+        surface.ack_configure(serial);
+        told.configured += 1;
+        told.note("configure");
+    }
+});
+notes!(xdg_toplevel::XdgToplevel, |told, _toplevel, event| {
+    if let xdg_toplevel::Event::Configure { states, .. } = event {
+        let active = states.as_chunks::<4>().0.contains(&4_u32.to_ne_bytes());
+        told.note(if active { "active" } else { "inactive" });
+    }
+});
+notes!(xdg_wm_base::XdgWmBase, |_told, shell, event| {
+    if let xdg_wm_base::Event::Ping { serial } = event {
+        shell.pong(serial);
+    }
+});
+notes!(ZxdgToplevelDecorationV1, |told, _decoration, event| {
+    if let zxdg_toplevel_decoration_v1::Event::Configure { mode: WEnum::Value(mode) } = event {
+        told.note(format!("decoration {mode:?}"));
+    }
+});
+notes!(wl_callback::WlCallback, |told, _callback, event| {
+    if let wl_callback::Event::Done { .. } = event {
+        told.note("shown");
+    }
+});
+notes!(wl_buffer::WlBuffer, |told, _buffer, event| {
+    if let wl_buffer::Event::Release = event {
+        told.note("released");
+    }
+});
+notes!(wl_keyboard::WlKeyboard, |told, _keyboard, event| match event {
+    wl_keyboard::Event::Enter { .. } => told.note("keyboard"),
+    wl_keyboard::Event::Leave { .. } => told.note("no keyboard"),
+    wl_keyboard::Event::Key { key, state: WEnum::Value(state), .. } => told.note(format!("{key} {state:?}")),
+    wl_keyboard::Event::Modifiers { mods_depressed, .. } => told.note(format!("modifiers {mods_depressed}")),
+    _ => {}
+});
+notes!(wl_pointer::WlPointer, |told, _pointer, event| match event {
+    wl_pointer::Event::Enter { surface_x, surface_y, .. } => told.note(format!("pointer {surface_x},{surface_y}")),
+    wl_pointer::Event::Motion { surface_x, surface_y, .. } => told.note(format!("to {surface_x},{surface_y}")),
+    wl_pointer::Event::Leave { .. } => told.note("no pointer"),
+    wl_pointer::Event::Button { button, state: WEnum::Value(state), .. } => told.note(format!("{button} {state:?}")),
+    wl_pointer::Event::AxisValue120 { .. } => {}
+    wl_pointer::Event::Axis { value, .. } => told.note(format!("wheel {value}")),
+    _ => {}
+});
+notes!(wl_surface::WlSurface, |told, _surface, event| {
+    if let wl_surface::Event::Enter { .. } = event {
+        told.note("on an output");
+    }
+});
+
+impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Told {
+    fn event(
+        _: &mut Self,
+        _: &wl_registry::WlRegistry,
+        _: wl_registry::Event,
+        _: &GlobalListContents,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+    }
+}
+
+delegate_noop!(Told: ignore wl_output::WlOutput);
+delegate_noop!(Told: ignore wl_seat::WlSeat);
+delegate_noop!(Told: ignore wl_shm::WlShm);
+delegate_noop!(Told: ignore xdg_popup::XdgPopup);
+delegate_noop!(Told: ignore wl_compositor::WlCompositor);
+delegate_noop!(Told: ignore wl_shm_pool::WlShmPool);
+delegate_noop!(Told: ignore xdg_positioner::XdgPositioner);
+delegate_noop!(Told: ignore ZxdgDecorationManagerV1);
