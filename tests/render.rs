@@ -15,6 +15,8 @@ mod formats;
 mod kiosk;
 #[path = "render/layout.rs"]
 mod layout;
+#[path = "render/moving.rs"]
+mod moving;
 #[path = "render/outputs.rs"]
 mod outputs;
 #[path = "render/pacing.rs"]

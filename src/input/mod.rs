@@ -89,6 +89,15 @@ pub enum Outcome {
     FocusLost(WindowId),
     /// This window, or none, has the focus now.
     Focus(Option<WindowId>),
+    /// The user moves a window by its frame.
+    Move {
+        /// The window.
+        window: WindowId,
+        /// Where the pointer is, on the plane of all outputs.
+        at: (i32, i32),
+        /// What of the window it holds: pixels from its upper left corner, frame included.
+        grip: (i32, i32),
+    },
     /// The secure attention picture begins (`true`) or ends.
     Attention(bool),
     /// The compositor has to do something.

@@ -39,6 +39,22 @@ pub(super) trait Arrangement: fmt::Debug {
     /// A window shows something.
     fn drew(&mut self, _window: &Window) {}
 
+    /// The user moves the window at `index`, so that the pixel `grip` of it, frame included, is at the place `at` of an
+    /// output. Returns whether it moved.
+    fn move_to(
+        &mut self,
+        _index: usize,
+        _at: (usize, i32, i32),
+        _grip: (i32, i32),
+        _windows: &mut [Window],
+        _outputs: &[SceneOutput],
+    ) -> bool {
+        false
+    }
+
+    /// A window is about to go.
+    fn leaves(&mut self, _window: &Window, _outputs: &[SceneOutput]) {}
+
     /// A window is gone. Returns whether more has changed than the output that it was on.
     fn removed(&mut self, window: WindowId) -> bool;
 

@@ -2,6 +2,7 @@
 //! A desktop: every window has its own place, beside the others as long as there is room, or one of them has its
 //! output for itself.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::arrangement::{Arrangement, View};
@@ -17,10 +18,23 @@ const WAITING: Color = Color { red: 128, green: 138, blue: 150 };
 /// No window has this number, so no element of a window has this name.
 const WAITING_ID: ElementId = ElementId(0);
 
-/// Where windows are that can be moved by nobody but us.
+/// How many windows' places are kept for guests that are gone.
+const MOST_LEFT: usize = 256;
+
+/// A place that a guest's window had: its connector's name and number, the output, the upper left corner.
+#[derive(Debug)]
+struct Left {
+    name: (String, u32),
+    output: OutputId,
+    corner: (i32, i32),
+}
+
+/// Where windows are: where there was room, or where the user has put them.
 #[derive(Debug)]
 pub(super) struct Desktop {
     full_screen: Option<WindowId>,
+    /// Where the user had put windows of guests that are gone, the latest last.
+    left: VecDeque<Left>,
     waiting: Option<Rc<Pixmap>>,
 }
 
@@ -29,7 +43,7 @@ impl Desktop {
         let room = Size { width: i32::MAX, height: i32::MAX };
         let note = "Grantway is waiting for a guest";
         let waiting = font.and_then(|font| decoration::draw_note(font, note, WAITING, BACKGROUND, room));
-        Self { full_screen: None, waiting }
+        Self { full_screen: None, left: VecDeque::new(), waiting }
     }
 
     fn full_screen_on<'a>(&self, view: View<'a>, output: usize) -> Option<&'a Window> {
@@ -57,6 +71,18 @@ impl Desktop {
         let rotation = Rotation::None;
         Some(Spot { window, output: area.output, outer, content, source, rotation, size, full_screen })
     }
+
+    /// A guest that comes back finds its window where the user had it.
+    fn put_back(&mut self, window: &mut Window, outputs: &[SceneOutput]) {
+        let Some(name) = window.name().filter(|_| window.place.is_none()) else { return };
+        let Some(index) = self.left.iter().position(|left| left.name == name) else { return };
+        let Some(left) = self.left.remove(index) else { return };
+        window.place = outputs.iter().position(|output| output.id == left.output).map(|output| {
+            let Size { width, height } = decoration::outer_size(window.size);
+            Place { output, rect: Rect { x: left.corner.0, y: left.corner.1, width, height } }
+        });
+        window.moved = window.place.is_some();
+    }
 }
 
 impl Arrangement for Desktop {
@@ -82,10 +108,43 @@ impl Arrangement for Desktop {
 
     /// It stays where it is if there is room.
     fn fit(&mut self, index: usize, windows: &mut [Window], outputs: &[SceneOutput], _font: Option<&Font>) {
+        if let Some(window) = windows.get_mut(index) {
+            self.put_back(window, outputs);
+        }
         if let Some(before) = windows.get_mut(index).and_then(|window| window.place.take()) {
             keep(windows, outputs, index, before);
         }
         place(windows, outputs, index);
+    }
+
+    fn move_to(
+        &mut self,
+        index: usize,
+        (output, x, y): (usize, i32, i32),
+        grip: (i32, i32),
+        windows: &mut [Window],
+        outputs: &[SceneOutput],
+    ) -> bool {
+        let Some(window) = windows.get_mut(index).filter(|window| self.full_screen != Some(window.id)) else {
+            return false;
+        };
+        let (Some(place), Some(area)) = (window.place, outputs.get(output)) else { return false };
+        let rect = Rect { x: x.saturating_sub(grip.0), y: y.saturating_sub(grip.1), ..place.rect };
+        let moved = Place { output, rect: layout::within_reach(area.size, rect) };
+        window.moved = true;
+        window.place.replace(moved) != Some(moved)
+    }
+
+    fn leaves(&mut self, window: &Window, outputs: &[SceneOutput]) {
+        let place = window.place.filter(|_| window.moved);
+        let output = place.and_then(|place| outputs.get(place.output));
+        if let (Some(name), Some(place), Some(output)) = (window.name(), place, output) {
+            self.left.retain(|left| left.name != name);
+            self.left.push_back(Left { name, output: output.id, corner: (place.rect.x, place.rect.y) });
+            if self.left.len() > MOST_LEFT {
+                self.left.pop_front();
+            }
+        }
     }
 
     fn removed(&mut self, window: WindowId) -> bool {
@@ -139,14 +198,18 @@ impl Arrangement for Desktop {
     }
 }
 
-/// Leaves a window where it was, in its present size, if it can stay there.
+/// Leaves a window where it was, in its present size, if it can stay there; in any case where the user has put it.
 fn keep(windows: &mut [Window], outputs: &[SceneOutput], index: usize, before: Place) {
     let (outputs, taken) = areas(windows, outputs);
     if let Some(window) = windows.get_mut(index) {
         let size = decoration::outer_size(window.size);
         let rect = Rect { width: size.width, height: size.height, ..before.rect };
         let place = Place { rect, ..before };
-        window.place = Some(place).filter(|place| layout::fits(&outputs, &taken, place));
+        window.place = if window.moved {
+            outputs.get(place.output).map(|area| Place { rect: layout::within_reach(*area, rect), ..place })
+        } else {
+            Some(place).filter(|place| layout::fits(&outputs, &taken, place))
+        };
     }
 }
 
@@ -154,6 +217,7 @@ fn keep(windows: &mut [Window], outputs: &[SceneOutput], index: usize, before: P
 fn place(windows: &mut [Window], outputs: &[SceneOutput], index: usize) {
     let (outputs, taken) = areas(windows, outputs);
     if let Some(window) = windows.get_mut(index).filter(|window| window.place.is_none()) {
+        window.moved = false;
         window.place = layout::place(&outputs, &taken, decoration::outer_size(window.size));
     }
 }

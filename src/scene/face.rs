@@ -16,6 +16,14 @@ pub(super) enum Face {
 }
 
 impl Face {
+    /// A guest's label.
+    pub(super) const fn guest(&self) -> Option<&WindowLabel> {
+        match self {
+            Self::Guest(label) => Some(label),
+            Self::Client(_) => None,
+        }
+    }
+
     /// The colour of border and cover.
     pub(super) const fn color(&self) -> Color {
         match self {

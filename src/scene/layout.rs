@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Where windows go: pure geometry.
 //!
-//! A window is put where it fits first, line by line from the top left, and stays there: windows that come
-//! and go do not move the others, and a guest that is started again finds its old place. Only when no
+//! A window is put where it fits first, line by line from the top left, and stays there until the user moves it:
+//! windows that come and go do not move the others, and a guest that is started again finds its old place. Only when no
 //! output has room are windows laid over each other, each a step further to the lower right.
 
+use super::decoration::TITLE;
 use super::element::{Rect, Size};
 
 /// Pixels between windows, and between a window and the output's edge.
@@ -12,6 +13,9 @@ pub const GAP: i32 = 12;
 
 /// Pixels from one overlapping window to the next, in both directions.
 pub const STEP: i32 = 32;
+
+/// Pixels of a title bar's width that stay on the output.
+pub const REACH: i32 = 64;
 
 /// A place on one of the outputs, by the output's position in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,14 @@ pub fn place(outputs: &[Size], taken: &[Place], size: Size) -> Option<Place> {
 pub fn fits(outputs: &[Size], taken: &[Place], place: &Place) -> bool {
     let others: Vec<Rect> = taken.iter().filter(|other| other.output == place.output).map(|other| other.rect).collect();
     outputs.get(place.output).is_some_and(|area| is_free(*area, &others, place.rect))
+}
+
+/// Where a window stays that the user puts at `rect`: as near as its title bar can still be taken hold of.
+#[must_use]
+pub fn within_reach(area: Size, rect: Rect) -> Rect {
+    let x = rect.x.min(area.width.saturating_sub(REACH)).max(REACH.saturating_sub(rect.width));
+    let y = rect.y.min(area.height.saturating_sub(TITLE)).max(0);
+    Rect { x, y, ..rect }
 }
 
 /// The first free position, by line, then by column. Whatever room there is, is found: a window that could

@@ -161,6 +161,9 @@ impl Scene {
     /// Takes a window away; nothing happens if it is not there.
     pub fn remove_window(&mut self, id: WindowId) {
         self.damage(id);
+        if let Some(window) = self.windows.iter().find(|window| window.id == id) {
+            self.layout.get_mut().leaves(window, &self.outputs);
+        }
         let more = self.layout.get_mut().removed(id);
         self.focus = self.focus.filter(|focus| *focus != id);
         self.windows.retain(|window| window.id != id);
@@ -221,6 +224,22 @@ impl Scene {
         if index + 1 < self.windows.len() {
             let window = self.windows.remove(index);
             self.windows.push(window);
+            self.damage(id);
+        }
+    }
+
+    /// Moves a window as the user does who holds it at `grip` (pixels from its upper left corner, frame included) and
+    /// points at `at` on the plane of all outputs. Its title bar stays in reach, and nobody else moves. In a kiosk
+    /// nothing happens.
+    pub fn move_window(&mut self, id: WindowId, at: (i32, i32), grip: (i32, i32)) {
+        let stage = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
+        let on = stage.iter().enumerate().find(|(_, area)| focus::holds(&area.rect, at.0, at.1));
+        let Some((output, area)) = on else { return };
+        let Some(index) = self.windows.iter().position(|window| window.id == id) else { return };
+        let before = self.placement(id).map(|(output, _)| output);
+        let at = (output, at.0 - area.rect.x, at.1 - area.rect.y);
+        if self.layout.get_mut().move_to(index, at, grip, &mut self.windows, &self.outputs) {
+            self.damaged.extend(before);
             self.damage(id);
         }
     }

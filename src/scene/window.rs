@@ -43,6 +43,8 @@ pub(super) struct Window {
     /// What a client shows, as large as the content.
     picture: Option<Rc<Pixmap>>,
     pub(super) place: Option<Place>,
+    /// The user has put it there.
+    pub(super) moved: bool,
     /// Which of the kiosk's mappings it is for.
     pub(super) slot: Option<usize>,
     /// Whether it has ever shown anything.
@@ -95,6 +97,7 @@ impl Window {
             shown: None,
             picture: None,
             place: None,
+            moved: false,
             slot: None,
             drew: false,
             title,
@@ -138,6 +141,11 @@ impl Window {
     /// A client shows this, which is as large as the content.
     pub(super) fn set_picture(&mut self, picture: Rc<Pixmap>) {
         self.picture = Some(picture);
+    }
+
+    /// What it is known by when it comes again; a client's window is a new one each time.
+    pub(super) fn name(&self) -> Option<(String, u32)> {
+        self.face.guest().map(|label| (label.name.clone(), label.connector))
     }
 
     /// The element of the content.

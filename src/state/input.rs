@@ -115,6 +115,10 @@ impl State {
                     self.look();
                 }
             }
+            Outcome::Move { window, at, grip } => {
+                self.scene.move_window(window, at, grip);
+                self.look();
+            }
             Outcome::Attention(shown) => {
                 tracing::info!("secure attention {}", if shown { "begins" } else { "ends" });
                 self.scene.set_attention(shown);

@@ -57,6 +57,7 @@ scenarios! {
     input: "input",
     input_focus: "input-focus",
     screen_off: "screen-off",
+    window_moved: "window-moved",
     write_without_flip: "write-without-flip",
 }
 

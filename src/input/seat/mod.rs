@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use self::pointer::{Grab, Pointer};
+use self::pointer::{BTN_LEFT, Grab, Moving, Pointer};
 use self::touch::Fingers;
 use super::binding::{Bindings, Chord};
 use super::view::{Locks, Views, is_button};
@@ -66,6 +66,8 @@ pub struct Seat {
     grab: Option<Grab>,
     /// The window that a button is held in, if any.
     drag: Option<WindowId>,
+    /// The window that is moved, while the left button is down.
+    moving: Option<Moving>,
     wheel: Wheel,
     locks: Locks,
     attention: bool,
@@ -89,6 +91,7 @@ impl Seat {
             pointer: Pointer::default(),
             grab: None,
             drag: None,
+            moving: None,
             wheel: Wheel::default(),
             locks: Locks::default(),
             attention: false,
@@ -314,6 +317,9 @@ impl Seat {
     }
 
     fn released(&mut self, code: u32) {
+        if code == BTN_LEFT && self.moving.take().is_some() {
+            self.deliver_position();
+        }
         if let Some((owner, window)) = self.views.release(code) {
             self.tell_owner(owner, window, GuestEvent::Key { code, pressed: false });
         }
@@ -367,6 +373,7 @@ impl Seat {
         }
         self.grab = None;
         self.drag = None;
+        self.moving = None;
         self.wheel.reset();
     }
 
@@ -386,6 +393,7 @@ impl Seat {
         if !stays {
             self.grab = None;
             self.drag = None;
+            self.moving = None;
             self.wheel.reset();
         }
         self.focus = window;

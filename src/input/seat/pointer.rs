@@ -10,6 +10,9 @@ use crate::scene::focus::{Stage, WindowId, nearest_in};
 /// Parts of a pixel in which motion is counted.
 const PARTS: i32 = 256;
 
+/// Linux's code of the left button.
+pub(super) const BTN_LEFT: u32 = 0x110;
+
 /// Who has the pointer for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grab {
@@ -17,6 +20,14 @@ pub(super) enum Grab {
     Confined(WindowId),
     /// It stays where it is, and the window's guest gets its motion.
     Locked(WindowId),
+}
+
+/// A window that the user moves by its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moving {
+    window: WindowId,
+    /// What is held: pixels from the window's upper left corner, frame included.
+    grip: (i32, i32),
 }
 
 impl Grab {
@@ -94,7 +105,7 @@ impl Seat {
         self.pointer.x = self.pointer.x.saturating_add(dx);
         self.pointer.y = self.pointer.y.saturating_add(dy);
         self.pull_pointer_in();
-        self.deliver_position();
+        self.pointer_moved();
     }
 
     pub(super) fn position(&mut self, place: Fraction) {
@@ -106,7 +117,17 @@ impl Seat {
         let pixel = pixel_at(&self.world.stage, place);
         self.pointer.move_to(pixel);
         self.pull_pointer_in();
-        self.deliver_position();
+        self.pointer_moved();
+    }
+
+    fn pointer_moved(&mut self) {
+        match self.moving {
+            Some(Moving { window, grip }) => {
+                let at = self.pointer.pixel();
+                self.out.push(Outcome::Move { window, at, grip });
+            }
+            None => self.deliver_position(),
+        }
     }
 
     fn move_locked(&mut self, window: WindowId, (raw_dx, raw_dy): (i32, i32)) {
@@ -142,6 +163,8 @@ impl Seat {
             Grab::Confined(window) => world.pointer(*window).is_some() && world.confines(*window),
         });
         self.drag = self.drag.filter(|window| world.pointer(*window).is_some());
+        let still = |moving: &Moving| world.stage.spot(moving.window).is_some_and(|spot| !spot.full_screen);
+        self.moving = self.moving.filter(still);
     }
 
     /// The pointer was brought to a window: it is locked to it or confined where that is wanted. Whether it
@@ -183,6 +206,9 @@ impl Seat {
     /// The window that gets what the pointer does.
     #[must_use]
     pub fn pointed(&self) -> Option<WindowId> {
+        if self.moving.is_some() {
+            return None;
+        }
         if let Some(Grab::Locked(window)) = self.grab {
             return Some(window);
         }
@@ -216,7 +242,7 @@ impl Seat {
             return;
         }
         if self.drag().is_none() && !matches!(self.grab, Some(Grab::Locked(_))) {
-            let locked = self.click();
+            let locked = self.click(code);
             if locked {
                 // It is unrelated to where the guest has its pointer.
                 return;
@@ -232,8 +258,8 @@ impl Seat {
     }
 
     /// The focus follows a click; a click beside all guests, or on one that may have nothing, takes it from
-    /// everybody. Whether the click locked the pointer.
-    fn click(&mut self) -> bool {
+    /// everybody. With the left button a window is held by its frame. Whether the click locked the pointer.
+    fn click(&mut self, code: u32) -> bool {
         let hit = self.world.hit(self.pointer.pixel());
         let window = hit.map(|hit| hit.window).filter(|window| self.world.may_focus(*window));
         if self.focus == window {
@@ -241,8 +267,17 @@ impl Seat {
             self.out.push(Outcome::Focus(window));
         }
         self.set_focus(window);
+        if code == BTN_LEFT {
+            self.moving = hit.filter(|hit| !hit.on_content).and_then(|hit| self.hold(hit.window));
+        }
         let content = hit.filter(|hit| hit.on_content).map(|hit| hit.window).filter(|hit| Some(*hit) == window);
         content.is_some_and(|window| self.engage(window))
+    }
+
+    fn hold(&self, window: WindowId) -> Option<Moving> {
+        let spot = self.world.stage.spot(window).filter(|spot| !spot.full_screen)?;
+        let (x, y) = self.pointer.pixel();
+        Some(Moving { window, grip: (x - spot.outer.x, y - spot.outer.y) })
     }
 
     pub(super) fn turn(&mut self, axis: Axis, v120: i32) {
