@@ -56,6 +56,7 @@ scenarios! {
     guests_and_formats: "guests-and-formats",
     input: "input",
     input_focus: "input-focus",
+    kiosk_modes: "kiosk-modes",
     screen_off: "screen-off",
     window_moved: "window-moved",
     write_without_flip: "write-without-flip",

@@ -27,7 +27,8 @@ not_root() {
     expect "no new rights, system calls filtered" "1 2" "$(awk '/^(NoNewPrivs|Seccomp):/ { print $2 }' "$status" | xargs)"
 }
 not_root
-expect "xenstored's socket, root's alone" "600 root" "$(stat -c '%a %U' /run/xenstored/socket)"
+# One C xenstored makes it 600, Debian's 755: to connect is to write.
+[ -n "$(find /run/xenstored/socket -user root ! -perm /022)" ] || fail "others than root may use xenstored's socket: $(ls -l /run/xenstored/socket)"
 systemd-analyze security --no-pager $UNIT >"$RESULTS/security" || true
 figure exposure "$(sed -n 's/.*Overall exposure level for [^:]*: \([0-9.]*\).*/\1/p' "$RESULTS/security")"
 

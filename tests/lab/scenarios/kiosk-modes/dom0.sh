@@ -36,10 +36,10 @@ screendump odd
 expect "the background beside the first" 204060 "$(one_colour "$RESULTS/odd.png" 0 0 960 290)"
 request "cut $RESULTS/large.png 960 0 960 240 $RESULTS/below.png"
 same_picture "what is below the second" "$RESULTS/odd.png" 960 0 960 240 "$RESULTS/below.png"
-msg status | tee "$RESULTS/status"
+msg status | tee "$RESULTS/status.txt"
 msg status --json >"$RESULTS/status.json"
 expect "what status says" "beta centre 1000 guest; odd centre 1000 guest; odd scale 2000 guest" \
     "$(jq -r '[.kiosk[] | "\(.guest) \(.fit) \(.scale[0]) \(.shows)"] | join("; ")' "$RESULTS/status.json")"
-grep -q '^odd 1 .* scale  *2.00 ' "$RESULTS/status" || fail "status does not say that odd's second picture is scaled"
+grep -q '^odd 1 .* scale  *2.00 ' "$RESULTS/status.txt" || fail "status does not say that odd's second picture is scaled"
 end_guest odd beta
 stop_grantway
