@@ -19,6 +19,7 @@ use crate::guest::policy::{GuestPolicy, InputPolicy, PolicyFor};
 use crate::input::{self, Allowed, Bindings, Chord, Confine, Keymap, Seat};
 use crate::kbdif;
 use crate::scene::element::Color;
+use crate::scene::layout::Region;
 use crate::state::{Parts, State};
 use crate::wayland::{self, KeyboardLayout, Wayland};
 use crate::xen;
@@ -232,6 +233,10 @@ fn bindings(keys: &KeysConfig) -> Bindings {
         Chord::NextGuest,
         Chord::PreviousGuest,
         Chord::FullScreen,
+        Chord::Region(Region::Whole),
+        Chord::Region(Region::LeftHalf),
+        Chord::Region(Region::RightHalf),
+        Chord::NaturalSize,
         Chord::ReleasePointer,
         Chord::Terminate,
     ]);

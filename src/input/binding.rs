@@ -4,6 +4,8 @@
 //! Since the reserved key itself is never sent, nothing has to be held back until it is clear whether a chord
 //! comes, and no guest can see even a part of one (docs/decisions/0006-reserved-key.md).
 
+use crate::scene::layout::Region;
+
 /// What a chord does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chord {
@@ -15,6 +17,10 @@ pub enum Chord {
     PreviousGuest,
     /// Shows the window with the focus full screen, or no longer.
     FullScreen,
+    /// Gives the window with the focus a part of its output, or what it had before.
+    Region(Region),
+    /// Gives the window with the focus the size of its picture.
+    NaturalSize,
     /// Frees the pointer.
     ReleasePointer,
     /// Ends the compositor.

@@ -2,7 +2,7 @@
 //! What is where on the outputs: pure geometry and description, no drawing.
 //!
 //! A [`Scene`] holds one window per guest connector, and those of Dom0's own clients, and describes each output's picture as a
-//! [`Frame`]. Content is shown at 1:1, never scaled, unless a [`kiosk`] says otherwise.
+//! [`Frame`]. Content is shown at 1:1, unless the user, or a [`kiosk`], says otherwise.
 
 mod arrangement;
 pub mod cursor;
@@ -20,6 +20,7 @@ pub mod window;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+pub use self::arrangement::Wanted;
 use self::arrangement::{Layout, View};
 pub use self::decoration::{ClientLabel, WindowLabel};
 use self::desktop::Desktop;
@@ -241,6 +242,30 @@ impl Scene {
         if self.layout.get_mut().move_to(index, at, grip, &mut self.windows, &self.outputs) {
             self.damaged.extend(before);
             self.damage(id);
+        }
+    }
+
+    /// Gives a window another size, as the user wants it. A guest's picture is scaled to fit, in its own shape; for a
+    /// client's window the size is returned that its client is to draw, or `None` for its own. In a kiosk, and full
+    /// screen, nothing happens.
+    pub fn size_window(&mut self, id: WindowId, wanted: Wanted) -> Option<Size> {
+        let index = self.windows.iter().position(|window| window.id == id)?;
+        self.damage(id);
+        let wanted = self.on_its_output(index, wanted);
+        let size = self.layout.get_mut().size_to(index, wanted, &mut self.windows, &self.outputs, self.font.as_ref());
+        self.damage(id);
+        size
+    }
+
+    /// The same with a rectangle on the window's output in the place of one on the plane of all outputs.
+    fn on_its_output(&self, index: usize, wanted: Wanted) -> Wanted {
+        let areas = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
+        let place = self.windows.get(index).and_then(|window| window.place);
+        match (wanted, place.and_then(|place| areas.get(place.output))) {
+            (Wanted::Edges { from, edges, by }, Some(area)) => {
+                Wanted::Edges { from: Rect { x: from.x.saturating_sub(area.rect.x), ..from }, edges, by }
+            }
+            (wanted, _) => wanted,
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::control::ClientStatus;
 use crate::guest::FlipToken;
 use crate::input::{Device, GuestEvent, Owner, PointerKind, Policy, Target};
+use crate::scene::element::Size;
 use crate::scene::{ClientLabel, WindowId};
 use crate::time::Time;
 use crate::wayland::{Event, ToplevelId, Wayland};
@@ -128,6 +129,15 @@ impl State {
         let corner = self.desk.seat.world().stage.spot(window).map(|spot| (spot.content.x, spot.content.y));
         clients.wayland.tell(toplevel, corner.unwrap_or_default(), event, self.now);
         true
+    }
+
+    /// If the window is a client's, that is to draw it in this size, or in its own.
+    pub(super) fn ask_client(&mut self, window: WindowId, size: Option<Size>) {
+        if let Some(clients) = &mut self.clients
+            && let Some(toplevel) = clients.toplevel(window)
+        {
+            clients.wayland.configure(toplevel, size);
+        }
     }
 
     /// The focus is at this window, a client's or not.
