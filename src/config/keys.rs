@@ -230,9 +230,18 @@ pub struct KeysConfig {
     /// Gives it the size of its picture.
     #[serde(deserialize_with = "optional")]
     pub natural_size: Option<Key>,
+    /// Takes it off the screen.
+    #[serde(deserialize_with = "optional")]
+    pub minimise: Option<Key>,
+    /// Closes it, if it is one of Dom0's own clients'.
+    #[serde(deserialize_with = "optional")]
+    pub close: Option<Key>,
     /// Frees the pointer.
     #[serde(deserialize_with = "optional")]
     pub release_pointer: Option<Key>,
+    /// Shows all of this on the screen, or no longer.
+    #[serde(deserialize_with = "optional")]
+    pub help: Option<Key>,
     /// Ends the compositor.
     #[serde(deserialize_with = "optional")]
     pub terminate: Option<Key>,
@@ -250,7 +259,10 @@ impl Default for KeysConfig {
             left_half: Some(Key(105)),
             right_half: Some(Key(106)),
             natural_size: Some(Key(108)),
+            minimise: Some(Key(50)),
+            close: Some(Key(17)),
             release_pointer: Some(Key(25)),
+            help: Some(Key(53)),
             terminate: Some(Key(14)),
         }
     }
@@ -259,7 +271,7 @@ impl Default for KeysConfig {
 impl KeysConfig {
     /// The chords' names in the file, with their keys.
     #[must_use]
-    pub const fn chords(&self) -> [(&'static str, Option<Key>); 10] {
+    pub const fn chords(&self) -> [(&'static str, Option<Key>); 13] {
         [
             ("secure-attention", Some(self.secure_attention)),
             ("next-guest", self.next_guest),
@@ -269,7 +281,10 @@ impl KeysConfig {
             ("left-half", self.left_half),
             ("right-half", self.right_half),
             ("natural-size", self.natural_size),
+            ("minimise", self.minimise),
+            ("close", self.close),
             ("release-pointer", self.release_pointer),
+            ("help", self.help),
             ("terminate", self.terminate),
         ]
     }

@@ -21,8 +21,14 @@ pub enum Chord {
     Region(Region),
     /// Gives the window with the focus the size of its picture.
     NaturalSize,
+    /// Takes the window with the focus off the screen.
+    Minimise,
+    /// Closes the window with the focus, if it is one of Dom0's own clients'.
+    Close,
     /// Frees the pointer.
     ReleasePointer,
+    /// Shows the reserved keys, or no longer.
+    Help,
     /// Ends the compositor.
     Terminate,
 }

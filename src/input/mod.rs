@@ -130,6 +130,12 @@ pub enum Command {
     Region(Region),
     /// The window with the focus gets the size of its picture.
     NaturalSize,
+    /// The window with the focus is taken off the screen.
+    Minimise,
+    /// The window with the focus is closed, if it is a client's.
+    Close,
+    /// The reserved keys are shown, or no longer.
+    Help,
     /// The compositor ends.
     Terminate,
 }

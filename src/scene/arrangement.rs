@@ -103,6 +103,11 @@ pub(super) trait Arrangement: fmt::Debug {
     /// Where a window's content is; `None` while it is hidden.
     fn placement(&self, view: View<'_>, window: &Window) -> Option<(OutputId, Rect)>;
 
+    /// Where anything is seen of a window's picture; `None` while it is hidden, or covered.
+    fn sight(&self, view: View<'_>, window: &Window) -> Option<OutputId> {
+        Some(self.placement(view, window)?.0)
+    }
+
     /// What gets input, front to back.
     fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot>;
 

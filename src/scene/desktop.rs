@@ -11,6 +11,7 @@ use super::element::{Color, Element, ElementId, OutputId, Pixmap, Rect, Rotation
 use super::fit::Fitted;
 use super::focus::{Area, Spot};
 use super::layout::{self, Place};
+use super::sight;
 use super::text::Font;
 use super::window::{Given, Window, WindowId};
 use super::{AROUND_FULL_SCREEN, BACKGROUND, SceneOutput, own_picture};
@@ -82,7 +83,7 @@ impl Desktop {
 
     /// What is seen of a window, on its output.
     fn showing(&self, view: View<'_>, window: &Window) -> Option<Showing> {
-        let place = window.place?;
+        let place = window.place.filter(|_| !window.minimised)?;
         let output = view.outputs.get(place.output)?;
         match self.full_screen_on(view, place.output) {
             None => {
@@ -229,6 +230,23 @@ impl Arrangement for Desktop {
         Some((output.id, self.showing(view, window)?.content.target))
     }
 
+    /// Windows are opaque, whatever their pictures are: there is a ground behind each.
+    fn sight(&self, view: View<'_>, window: &Window) -> Option<OutputId> {
+        let (output, content) = self.placement(view, window)?;
+        if self.full_screen == Some(window.id) {
+            return Some(output);
+        }
+        let index = window.place?.output;
+        let Size { width, height } = view.outputs.get(index)?.size;
+        let content = content.intersection(&Rect { x: 0, y: 0, width, height })?;
+        let in_front = view.windows.iter().rev().take_while(|other| other.id != window.id);
+        let covers = in_front
+            .filter(|other| !other.minimised)
+            .filter_map(|other| other.place)
+            .filter(|place| place.output == index);
+        sight::is_seen(content, covers.map(|place| place.rect)).then_some(output)
+    }
+
     fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot> {
         view.windows.iter().rev().filter_map(|window| self.spot(view, areas, window)).collect()
     }
@@ -248,7 +266,7 @@ impl Arrangement for Desktop {
             return;
         }
         for window in view.windows.iter().rev() {
-            if let Some(place) = window.place.filter(|place| place.output == index) {
+            if let Some(place) = window.place.filter(|place| place.output == index && !window.minimised) {
                 window.elements(&place.rect, view.look(window), out);
             }
         }

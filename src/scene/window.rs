@@ -50,6 +50,8 @@ pub(super) struct Window {
     pub(super) place: Option<Place>,
     /// The user has put it there.
     pub(super) moved: bool,
+    /// The user has taken it off the screen.
+    pub(super) minimised: bool,
     /// The part of its output that it was given, and how it was before.
     pub(super) given: Option<Given>,
     /// Which of the kiosk's mappings it is for.
@@ -115,6 +117,7 @@ impl Window {
             picture: None,
             place: None,
             moved: false,
+            minimised: false,
             given: None,
             slot: None,
             drew: false,

@@ -110,7 +110,7 @@ impl State {
                 clients.wayland.shown(toplevel, now);
                 continue;
             };
-            let output = self.scene.placement(window).map(|(output, _)| output);
+            let output = self.scene.sight(window);
             self.pacing.flip(output, window, Paced::Client(toplevel), now);
         }
     }
@@ -137,6 +137,19 @@ impl State {
             && let Some(toplevel) = clients.toplevel(window)
         {
             clients.wayland.configure(toplevel, size);
+        }
+    }
+
+    /// A client is asked to close its window. A guest's is its display, and there as long as the guest is.
+    pub(super) fn close_focused(&mut self) {
+        let Some(window) = self.desk.seat.focus() else { return };
+        match &mut self.clients {
+            Some(clients) if clients.toplevel(window).is_some() => {
+                clients.toplevel(window).into_iter().for_each(|toplevel| clients.wayland.close(toplevel));
+            }
+            _ => tracing::info!(
+                "a guest's window can't be closed: it is the guest's display; `xl shutdown` ends the guest"
+            ),
         }
     }
 

@@ -134,6 +134,14 @@ impl State {
                 self.look();
             }
             Outcome::Command(Command::Region(region)) => self.size_focused(Wanted::Region(region)),
+            Outcome::Command(Command::Minimise) => {
+                if let Some(window) = self.desk.seat.focus() {
+                    self.scene.set_minimised(window, true);
+                    self.look();
+                }
+            }
+            Outcome::Command(Command::Help) => self.scene.toggle_help(),
+            Outcome::Command(Command::Close) => self.close_focused(),
             Outcome::Command(Command::NaturalSize) => self.size_focused(Wanted::Natural),
             Outcome::Command(Command::Terminate) => {
                 tracing::info!("the session ends, as the user's keys say");
@@ -168,6 +176,8 @@ impl State {
             (None, false) => 0,
         };
         let Some(window) = guests.get(next).and_then(|windows| windows.first().copied()) else { return };
+        self.scene.set_minimised(window, false);
+        self.look();
         if full_screen {
             self.scene.set_fullscreen(Some(window));
             self.look();
@@ -181,7 +191,7 @@ impl State {
         let may = |window: &WindowId| {
             let policy = world.target(*window).map(|target| target.policy.allowed);
             let allowed = policy.is_some_and(|allowed| allowed != crate::input::Allowed::View);
-            allowed && (hidden_too || world.is_shown(*window))
+            allowed && (hidden_too || world.is_shown(*window) || self.scene.is_minimised(*window))
         };
         let links = self.registry.devices_by_key().filter_map(|(_, entry)| entry.link());
         let mut guests: Vec<Vec<WindowId>> =

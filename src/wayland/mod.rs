@@ -216,6 +216,13 @@ impl Wayland {
         }
     }
 
+    /// Asks a window's client to close it.
+    pub fn close(&mut self, window: ToplevelId) {
+        if let Some(toplevel) = self.server.toplevels.get(&window) {
+            toplevel.surface.send_close();
+        }
+    }
+
     /// The windows whose clients wait to be told when their last commit is shown. Each has to be told once by
     /// [`Wayland::shown`], and is not among these before that.
     pub fn take_waiting(&mut self) -> Vec<ToplevelId> {

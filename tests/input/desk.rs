@@ -32,6 +32,7 @@ pub(crate) fn bindings() -> Bindings {
         (41, Chord::PreviousGuest),
         (33, Chord::FullScreen),
         (103, Chord::Region(Region::Whole)),
+        (50, Chord::Minimise),
         (RELEASE, Chord::ReleasePointer),
         (14, Chord::Terminate),
     ];

@@ -317,6 +317,9 @@ impl Seat {
             Chord::PreviousGuest => self.out.push(Outcome::Command(Command::PreviousGuest)),
             Chord::FullScreen => self.out.push(Outcome::Command(Command::FullScreen)),
             Chord::Region(region) => self.out.push(Outcome::Command(Command::Region(region))),
+            Chord::Help => self.out.push(Outcome::Command(Command::Help)),
+            Chord::Minimise => self.out.push(Outcome::Command(Command::Minimise)),
+            Chord::Close => self.out.push(Outcome::Command(Command::Close)),
             Chord::NaturalSize => self.out.push(Outcome::Command(Command::NaturalSize)),
             Chord::ReleasePointer => self.grab = None,
         }
