@@ -261,8 +261,10 @@ fn windows_that_come_and_go_leave_nothing_behind() {
         dom0.desk.memory()
     };
     let before = cycles(200);
-    let after = cycles(800);
-    assert!(after < before + before / 100, "{before} bytes before 800 more windows, {after} after them");
+    // What is resident goes up and down by some hundred KiB: the least of some looks, and a KiB for each window, where
+    // a window that stayed would be some eighty.
+    let after = (0..4).map(|_| cycles(200)).min().unwrap_or_default();
+    assert!(after < before + 800 * 1024, "{before} bytes before 800 more windows, {after} after them");
     dom0.desk.quit();
 }
 
