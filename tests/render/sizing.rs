@@ -44,7 +44,7 @@ fn drawn(scene: &Scene, output: OutputId) -> (Rect, Rect) {
     let frame = scene.frame(output);
     let buffers = frame.elements.iter().filter_map(|element| match element.content {
         Content::Buffer { source, .. } => Some((source, element.target)),
-        _ => None,
+        Content::Solid(_) | Content::Pixmap(_) => None,
     });
     let [one] = buffers.collect::<Vec<_>>()[..] else { panic!("not one picture") };
     one

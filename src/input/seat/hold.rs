@@ -5,7 +5,6 @@
 //! reserved key is held: the left button moves it, the right one takes the nearest corner.
 
 use super::{Outcome, Seat};
-use crate::scene::decoration::TITLE;
 use crate::scene::element::Rect;
 use crate::scene::focus::{Spot, WindowId};
 use crate::scene::layout::Edges;
@@ -80,7 +79,7 @@ impl Seat {
 /// The edges that a place of a frame is near to; none in the title bar, which moves the window.
 fn edges_at(spot: &Spot, (x, y): (i32, i32)) -> Edges {
     let (outer, inside) = (spot.outer, spot.inside);
-    if y < outer.y + TITLE {
+    if y < inside.y {
         return Edges::default();
     }
     let side = |before: bool, after: bool| i32::from(after) - i32::from(before);
