@@ -31,6 +31,7 @@ use self::face::Face;
 use self::focus::Stage;
 pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
+use self::layout::Region;
 use self::text::Font;
 use self::window::{FIRST_ELEMENT, Window};
 pub use self::window::{Shown, WindowId};
@@ -311,6 +312,12 @@ impl Scene {
     #[must_use]
     pub fn is_minimised(&self, id: WindowId) -> bool {
         self.window(id).is_some_and(|window| window.minimised)
+    }
+
+    /// The part of its output that a window was given, and still has.
+    #[must_use]
+    pub fn region(&self, id: WindowId) -> Option<Region> {
+        self.window(id)?.given.map(|given| given.region)
     }
 
     /// Marks the window that has the keyboard.

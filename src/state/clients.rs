@@ -8,7 +8,8 @@ use crate::control::ClientStatus;
 use crate::guest::FlipToken;
 use crate::input::{Device, GuestEvent, Owner, PointerKind, Policy, Target};
 use crate::scene::element::Size;
-use crate::scene::{ClientLabel, WindowId};
+use crate::scene::layout::Region;
+use crate::scene::{ClientLabel, Wanted, WindowId};
 use crate::time::Time;
 use crate::wayland::{Event, ToplevelId, Wayland};
 
@@ -73,26 +74,48 @@ impl State {
             clients.wayland.dispatch();
         }
         for event in clients.wayland.take_events() {
-            match event {
-                Event::Mapped { window, picture } => {
-                    let id = self.scene.add_client(clients.label(window), picture);
-                    clients.windows.insert(id, window);
+            self.client_did(event);
+        }
+    }
+
+    fn client_did(&mut self, event: Event) {
+        let Some(clients) = &mut self.clients else { return };
+        match event {
+            Event::Mapped { window, picture } => {
+                let id = self.scene.add_client(clients.label(window), picture);
+                clients.windows.insert(id, window);
+            }
+            Event::Picture { window, picture } => {
+                if let Some(id) = clients.window(window) {
+                    self.scene.show_picture(id, picture);
                 }
-                Event::Picture { window, picture } => {
-                    if let Some(id) = clients.window(window) {
-                        self.scene.show_picture(id, picture);
-                    }
+            }
+            Event::Renamed(window) => {
+                if let Some(id) = clients.window(window) {
+                    self.scene.rename_client(id, clients.label(window));
                 }
-                Event::Renamed(window) => {
-                    if let Some(id) = clients.window(window) {
-                        self.scene.rename_client(id, clients.label(window));
-                    }
+            }
+            Event::Unmapped(window) => {
+                if let Some(id) = clients.window(window) {
+                    self.scene.remove_window(id);
+                    clients.windows.remove(&id);
                 }
-                Event::Unmapped(window) => {
-                    if let Some(id) = clients.window(window) {
-                        self.scene.remove_window(id);
-                        clients.windows.remove(&id);
-                    }
+            }
+            Event::Hold { window, button, edges } => {
+                if let Some(id) = clients.window(window) {
+                    self.desk.seat.hold_as_asked(id, button, edges);
+                }
+            }
+            Event::Whole { window, whole } => {
+                let id = clients.window(window);
+                let other = |id: &WindowId| (self.scene.region(*id) == Some(Region::Whole)) != whole;
+                if let Some(id) = id.filter(other) {
+                    self.size_window(id, Wanted::Region(Region::Whole));
+                }
+            }
+            Event::Minimise(window) => {
+                if let Some(id) = clients.window(window) {
+                    self.scene.set_minimised(id, true);
                 }
             }
         }
@@ -104,6 +127,7 @@ impl State {
         for (window, toplevel) in &clients.windows {
             let output = self.scene.placement(*window).map(|(output, _)| output);
             clients.wayland.set_place(*toplevel, output);
+            clients.wayland.set_region(*toplevel, self.scene.region(*window));
         }
         for toplevel in clients.wayland.take_waiting() {
             let Some(window) = clients.window(toplevel) else {

@@ -156,7 +156,7 @@ impl State {
         }
     }
 
-    fn size_window(&mut self, window: WindowId, wanted: Wanted) {
+    pub(super) fn size_window(&mut self, window: WindowId, wanted: Wanted) {
         let size = self.scene.size_window(window, wanted);
         self.ask_client(window, size);
         self.look();

@@ -10,6 +10,7 @@ mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
 mod shm;
 mod surface;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,10 +27,11 @@ use smithay::utils::Transform;
 
 pub use self::seat::KeyboardLayout;
 use self::seat::Way;
-use self::server::{ClientState, Server, done};
+use self::server::{ClientState, Server, Toplevel, done};
 use crate::backend::{OutputId, OutputInfo};
 use crate::input::GuestEvent;
 use crate::scene::element::{Pixmap, Size};
+use crate::scene::layout::{Edges, Region};
 use crate::time::Time;
 
 /// Names for sockets in `XDG_RUNTIME_DIR`: `wayland-1` and on; `wayland-0` is where clients look that were told
@@ -61,6 +63,24 @@ pub enum Event {
     Renamed(ToplevelId),
     /// A window that was mapped is so no longer; it may be mapped again.
     Unmapped(ToplevelId),
+    /// A client wants that a button which is down in its window moves it, or these edges of it.
+    Hold {
+        /// Which.
+        window: ToplevelId,
+        /// Linux's code of the button.
+        button: u32,
+        /// None of them to move it.
+        edges: Edges,
+    },
+    /// A client wants its window to have all of its output, or no longer.
+    Whole {
+        /// Which.
+        window: ToplevelId,
+        /// All of it.
+        whole: bool,
+    },
+    /// A client wants its window off the screen.
+    Minimise(ToplevelId),
 }
 
 /// Where clients connect.
@@ -138,6 +158,7 @@ impl Wayland {
 
     /// Sends what clients are to know.
     pub fn flush(&mut self) {
+        self.server.toplevels.values_mut().for_each(Toplevel::send_configure);
         if let Err(error) = self.display.flush_clients() {
             tracing::debug!("Wayland clients can't be written to: {error}");
         }
@@ -206,13 +227,18 @@ impl Wayland {
         }
     }
 
-    /// Asks a window's client to draw it in this size, or in its own. It may take another one.
+    /// Asks a window's client to draw it in this size, or in its own. It may take another one. It hears of it with the
+    /// next [`Wayland::flush`].
     pub fn configure(&mut self, window: ToplevelId, size: Option<Size>) {
         if let Some(toplevel) = self.server.toplevels.get(&window) {
             toplevel.surface.with_pending_state(|state| state.size = size.map(|size| (size.width, size.height).into()));
-            if toplevel.surface.is_initial_configure_sent() {
-                toplevel.surface.send_pending_configure();
-            }
+        }
+    }
+
+    /// Says which part of its output a window has been given, if any: its client may draw itself otherwise there.
+    pub fn set_region(&mut self, window: ToplevelId, region: Option<Region>) {
+        if let Some(toplevel) = self.server.toplevels.get_mut(&window) {
+            toplevel.set_region(region);
         }
     }
 

@@ -9,10 +9,11 @@ use smithay::desktop::{PopupKind, PopupManager, find_popup_root_surface};
 use smithay::input::pointer::CursorImageStatus;
 use smithay::input::{Seat, SeatHandler, SeatState};
 use smithay::reexports::wayland_protocols::xdg::decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode;
-use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::State as ToplevelFlag;
+use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::{ResizeEdge, State as ToplevelFlag};
 use smithay::reexports::wayland_server::backend::{ClientData, ClientId, DisconnectReason};
 use smithay::reexports::wayland_server::protocol::wl_buffer::WlBuffer;
 use smithay::reexports::wayland_server::protocol::wl_callback::WlCallback;
+use smithay::reexports::wayland_server::protocol::wl_output::WlOutput;
 use smithay::reexports::wayland_server::protocol::wl_seat::WlSeat;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::reexports::wayland_server::{Client, DisplayHandle, Resource};
@@ -40,8 +41,10 @@ use smithay::{
     delegate_shm, delegate_viewporter, delegate_xdg_decoration, delegate_xdg_shell,
 };
 
+use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
+use crate::scene::layout::Edges;
 
 /// What Smithay keeps for each client.
 #[derive(Debug, Default)]
@@ -69,6 +72,7 @@ pub(super) struct Toplevel {
     pub(super) waits: bool,
     /// Callbacks of the commit that is being shown.
     pub(super) in_frame: Vec<WlCallback>,
+    pub(super) standing: Standing,
 }
 
 /// All clients, as the protocols see them.
@@ -89,6 +93,8 @@ pub(super) struct Server {
     pub(super) grabs: Vec<PopupSurface>,
     pub(super) toplevels: BTreeMap<ToplevelId, Toplevel>,
     next: u64,
+    /// Buttons that clients were told to be down.
+    pub(super) down: Vec<Down>,
     pub(super) events: Vec<Event>,
 }
 
@@ -99,7 +105,7 @@ impl Server {
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
-            shell: XdgShellState::new::<Self>(&display),
+            shell: XdgShellState::new_with_capabilities::<Self>(&display, wishes::CAPABILITIES),
             data_device: DataDeviceState::new::<Self>(&display),
             primary_selection: PrimarySelectionState::new::<Self>(&display),
             _others: (
@@ -114,11 +120,21 @@ impl Server {
             grabs: Vec::new(),
             toplevels: BTreeMap::new(),
             next: 1,
+            down: Vec::new(),
             events: Vec::new(),
         }
     }
 
-    fn toplevel_of(&self, root: &WlSurface) -> Option<ToplevelId> {
+    /// The window that a surface is a part of, itself or by its popup.
+    pub(super) fn window_of(&self, surface: &WlSurface) -> Option<ToplevelId> {
+        let root = root(surface);
+        match self.popups.find_popup(&root) {
+            Some(popup) => self.toplevel_of(&find_popup_root_surface(&popup).ok()?),
+            None => self.toplevel_of(&root),
+        }
+    }
+
+    pub(super) fn toplevel_of(&self, root: &WlSurface) -> Option<ToplevelId> {
         self.toplevels.iter().find(|(_, toplevel)| toplevel.surface.wl_surface() == root).map(|(id, _)| *id)
     }
 
@@ -128,11 +144,13 @@ impl Server {
         let root = toplevel.surface.wl_surface();
         if !toplevel.surface.is_initial_configure_sent() {
             toplevel.surface.send_configure();
+            toplevel.standing.answer = false;
         }
         if !surface::is_mapped(root) {
             surface::take_callbacks(root, &mut toplevel.in_frame);
             done(&mut toplevel.in_frame, 0);
             if toplevel.picture.take().is_some() {
+                toplevel.set_region(None);
                 toplevel.surface.reset_initial_configure_sent();
                 self.events.push(Event::Unmapped(id));
             }
@@ -146,8 +164,10 @@ impl Server {
             None => |window, picture| Event::Mapped { window, picture },
         };
         let picture = Rc::new(picture);
-        toplevel.picture = Some(Rc::clone(&picture));
+        let new = toplevel.picture.replace(Rc::clone(&picture)).is_none();
+        let whole = new && toplevel.standing.wants_whole();
         self.events.push(event(id, picture));
+        self.events.extend(whole.then_some(Event::Whole { window: id, whole }));
     }
 
     /// What a window is called, and by whom, in its own words.
@@ -165,6 +185,15 @@ impl Server {
             self.events.push(Event::Renamed(id));
         }
     }
+}
+
+/// The surface that a subsurface belongs to in the end.
+pub(super) fn root(surface: &WlSurface) -> WlSurface {
+    let mut root = surface.clone();
+    while let Some(parent) = get_parent(&root) {
+        root = parent;
+    }
+    root
 }
 
 /// Tells a client that what it has committed is shown.
@@ -189,10 +218,7 @@ impl CompositorHandler for Server {
         }
         surface::take_buffers(surface);
         self.popups.commit(surface);
-        let mut root = surface.clone();
-        while let Some(parent) = get_parent(&root) {
-            root = parent;
-        }
+        let mut root = root(surface);
         if let Some(popup) = self.popups.find_popup(&root) {
             if let PopupKind::Xdg(popup) = &popup
                 && !popup.is_initial_configure_sent()
@@ -223,7 +249,8 @@ impl XdgShellHandler for Server {
     fn new_toplevel(&mut self, surface: ToplevelSurface) {
         let id = ToplevelId(self.next);
         self.next += 1;
-        let toplevel = Toplevel { surface, picture: None, waits: false, in_frame: Vec::new() };
+        let standing = Standing::default();
+        let toplevel = Toplevel { surface, picture: None, waits: false, in_frame: Vec::new(), standing };
         self.toplevels.insert(id, toplevel);
     }
 
@@ -240,6 +267,37 @@ impl XdgShellHandler for Server {
 
     fn app_id_changed(&mut self, surface: ToplevelSurface) {
         self.renamed(&surface);
+    }
+
+    fn move_request(&mut self, surface: ToplevelSurface, _seat: WlSeat, serial: Serial) {
+        self.wants_hold(&surface, serial, Edges::default());
+    }
+
+    fn resize_request(&mut self, surface: ToplevelSurface, _seat: WlSeat, serial: Serial, edges: ResizeEdge) {
+        match wishes::edges(edges) {
+            edges if edges == Edges::default() => tracing::debug!("a client would resize no edge of its window"),
+            edges => self.wants_hold(&surface, serial, edges),
+        }
+    }
+
+    fn maximize_request(&mut self, surface: ToplevelSurface) {
+        self.wants(&surface, |standing| standing.maximised = true);
+    }
+
+    fn unmaximize_request(&mut self, surface: ToplevelSurface) {
+        self.wants(&surface, |standing| standing.maximised = false);
+    }
+
+    fn fullscreen_request(&mut self, surface: ToplevelSurface, _output: Option<WlOutput>) {
+        self.wants(&surface, |standing| standing.full_screen = true);
+    }
+
+    fn unfullscreen_request(&mut self, surface: ToplevelSurface) {
+        self.wants(&surface, |standing| standing.full_screen = false);
+    }
+
+    fn minimize_request(&mut self, surface: ToplevelSurface) {
+        self.wants_minimised(&surface);
     }
 
     fn new_popup(&mut self, surface: PopupSurface, positioner: PositionerState) {
@@ -322,9 +380,6 @@ impl SeatHandler for Server {
                     state.states.unset(ToplevelFlag::Activated)
                 }
             });
-            if toplevel.surface.is_initial_configure_sent() {
-                toplevel.surface.send_pending_configure();
-            }
         }
     }
 

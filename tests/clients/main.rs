@@ -15,6 +15,7 @@
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
 mod window;
+mod wishes;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

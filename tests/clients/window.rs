@@ -24,6 +24,8 @@ use crate::desk::Rgb;
 pub(crate) struct Told {
     lines: Vec<String>,
     configured: u32,
+    /// Of the last button that went down.
+    serial: u32,
 }
 
 /// The client.
@@ -33,7 +35,9 @@ pub(crate) struct Window {
     globals: GlobalList,
     surface: wl_surface::WlSurface,
     xdg: xdg_surface::XdgSurface,
-    _toplevel: xdg_toplevel::XdgToplevel,
+    /// What the client asks of its window goes through this.
+    pub(crate) toplevel: xdg_toplevel::XdgToplevel,
+    pub(crate) seat: wl_seat::WlSeat,
 }
 
 impl Window {
@@ -56,7 +60,7 @@ impl Window {
         let decoration = decorations.get_toplevel_decoration(&toplevel, &handle, ());
         decoration.set_mode(zxdg_toplevel_decoration_v1::Mode::ClientSide);
         surface.commit();
-        let mut window = Self { queue, told: Told::default(), globals, surface, xdg, _toplevel: toplevel };
+        let mut window = Self { queue, told: Told::default(), globals, surface, xdg, toplevel, seat };
         window.wait("configure");
         assert!(window.take().contains(&"decoration ServerSide".to_owned()));
         window.paint((width, height), color);
@@ -103,8 +107,14 @@ impl Window {
         self.paint_on(&surface, (width, height), color);
     }
 
+    /// The serial of the last button that went down.
+    pub(crate) fn serial(&mut self) -> u32 {
+        self.hear();
+        self.told.serial
+    }
+
     /// Takes in what there is.
-    fn hear(&mut self) {
+    pub(crate) fn hear(&mut self) {
         self.queue.roundtrip(&mut self.told).unwrap();
     }
 
@@ -155,9 +165,13 @@ notes!(xdg_surface::XdgSurface, |told, surface, event| {
     }
 });
 notes!(xdg_toplevel::XdgToplevel, |told, _toplevel, event| {
-    if let xdg_toplevel::Event::Configure { states, .. } = event {
+    if let xdg_toplevel::Event::Configure { width, height, states } = event {
         let active = states.as_chunks::<4>().0.contains(&4_u32.to_ne_bytes());
         told.note(if active { "active" } else { "inactive" });
+        let others = states.as_chunks::<4>().0.iter().map(|state| u32::from_ne_bytes(*state));
+        let others = others.filter_map(|state| xdg_toplevel::State::try_from(state).ok());
+        let others: Vec<_> = others.filter(|state| *state != xdg_toplevel::State::Activated).collect();
+        told.note(format!("asked for {width}x{height} {others:?}"));
     }
 });
 notes!(xdg_wm_base::XdgWmBase, |_told, shell, event| {
@@ -191,7 +205,12 @@ notes!(wl_pointer::WlPointer, |told, _pointer, event| match event {
     wl_pointer::Event::Enter { surface_x, surface_y, .. } => told.note(format!("pointer {surface_x},{surface_y}")),
     wl_pointer::Event::Motion { surface_x, surface_y, .. } => told.note(format!("to {surface_x},{surface_y}")),
     wl_pointer::Event::Leave { .. } => told.note("no pointer"),
-    wl_pointer::Event::Button { button, state: WEnum::Value(state), .. } => told.note(format!("{button} {state:?}")),
+    wl_pointer::Event::Button { serial, button, state: WEnum::Value(state), .. } => {
+        if state == wl_pointer::ButtonState::Pressed {
+            told.serial = serial;
+        }
+        told.note(format!("{button} {state:?}"));
+    }
     wl_pointer::Event::AxisValue120 { .. } => {}
     wl_pointer::Event::Axis { value, .. } => told.note(format!("wheel {value}")),
     _ => {}
