@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use crate::control::ClientStatus;
 use crate::guest::FlipToken;
 use crate::input::{Device, GuestEvent, Owner, PointerKind, Policy, Target};
-use crate::scene::element::Size;
+use crate::scene::cursor::Look;
+use crate::scene::element::{Rect, Size};
 use crate::scene::layout::Region;
 use crate::scene::{ClientLabel, Wanted, WindowId};
 use crate::time::Time;
@@ -192,6 +193,27 @@ impl State {
             if !over {
                 clients.wayland.pointer_left(self.now);
             }
+        }
+    }
+
+    /// What the pointer looks like where it is, if it is to be seen: as a client wants it, over that client's window. A
+    /// client's own picture lies over that alone, so over no label.
+    pub(super) fn cursor_look(&self, place: (i32, i32)) -> Option<Look> {
+        let world = self.desk.seat.world();
+        let over = self.desk.seat.pointed().filter(|window| world.content_at(place) == Some(*window));
+        let window = over.filter(|_| !self.desk.seat.attention());
+        let clients = self.clients.as_ref();
+        let theirs = window.and_then(|window| Some((window, clients?.wayland.cursor(clients?.toplevel(window)?))));
+        match theirs {
+            Some((window, Some(Look::Client(cursor)))) => {
+                let side = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
+                let (x, y) = (place.0.saturating_sub(cursor.hotspot.0), place.1.saturating_sub(cursor.hotspot.1));
+                let part = Rect { x, y, width: side(cursor.picture.width), height: side(cursor.picture.height) };
+                let alone = world.stage.shows_only(window, &part);
+                Some(if alone { Look::Client(cursor) } else { Look::default() })
+            }
+            Some((_, look)) => look,
+            None => Some(Look::default()),
         }
     }
 

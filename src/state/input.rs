@@ -85,8 +85,9 @@ impl State {
             wanted.extend(self.desk.seat.take_outcomes());
         }
         self.point_at_client();
-        let cursor = self.desk.seat.cursor().and_then(|place| self.on_output(place));
-        self.scene.set_cursor(cursor);
+        let look = self.desk.seat.cursor().and_then(|place| Some((place, self.cursor_look(place)?)));
+        let (place, look) = look.map_or_else(Default::default, |(place, look)| (self.on_output(place), look));
+        self.scene.set_cursor(place, look);
         self.scene.set_focus(self.desk.seat.marked());
         let lamps = self.desk.seat.lamps();
         if self.desk.lamps != lamps {

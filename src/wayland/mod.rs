@@ -5,6 +5,7 @@
 //! It knows no guest, no scene and no output's frame. What a window shows is a picture of ours, made when its client
 //! commits; [`Wayland::shown`] tells the client when that is on the display.
 
+mod cursor;
 mod seat;
 mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
@@ -30,6 +31,7 @@ use self::seat::Way;
 use self::server::{ClientState, Server, Toplevel, done};
 use crate::backend::{OutputId, OutputInfo};
 use crate::input::GuestEvent;
+use crate::scene::cursor::Look;
 use crate::scene::element::{Pixmap, Size};
 use crate::scene::layout::{Edges, Region};
 use crate::time::Time;
@@ -249,10 +251,18 @@ impl Wayland {
         }
     }
 
+    /// What a window's client wants the pointer over it to look like; `None` for nothing to be seen. Ours where the
+    /// pointer is not over that window.
+    #[must_use]
+    pub fn cursor(&self, window: ToplevelId) -> Option<Look> {
+        self.server.cursor_over(window)
+    }
+
     /// The windows whose clients wait to be told when their last commit is shown. Each has to be told once by
     /// [`Wayland::shown`], and is not among these before that.
     pub fn take_waiting(&mut self) -> Vec<ToplevelId> {
         let mut waiting = Vec::new();
+        let cursor = self.server.shown_cursor();
         for (id, toplevel) in &mut self.server.toplevels {
             if std::mem::take(&mut toplevel.waits) {
                 if !toplevel.in_frame.is_empty() {
@@ -263,6 +273,9 @@ impl Wayland {
                 surface::take_callbacks(root, &mut toplevel.in_frame);
                 for (popup, _) in smithay::desktop::PopupManager::popups_for_surface(root) {
                     surface::take_callbacks(popup.wl_surface(), &mut toplevel.in_frame);
+                }
+                if let Some((_, surface)) = cursor.as_ref().filter(|(window, _)| window == id) {
+                    surface::take_callbacks(surface, &mut toplevel.in_frame);
                 }
                 if !toplevel.in_frame.is_empty() {
                     waiting.push(*id);

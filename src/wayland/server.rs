@@ -22,6 +22,7 @@ use smithay::wayland::buffer::BufferHandler;
 use smithay::wayland::compositor::{
     CompositorClientState, CompositorHandler, CompositorState, get_parent, is_sync_subsurface, with_states,
 };
+use smithay::wayland::cursor_shape::CursorShapeManagerState;
 use smithay::wayland::output::{OutputHandler, OutputManagerState};
 use smithay::wayland::selection::SelectionHandler;
 use smithay::wayland::selection::data_device::{
@@ -35,12 +36,14 @@ use smithay::wayland::shell::xdg::{
     PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState, XdgToplevelSurfaceData,
 };
 use smithay::wayland::shm::{ShmHandler, ShmState};
+use smithay::wayland::tablet_manager::TabletSeatHandler;
 use smithay::wayland::viewporter::ViewporterState;
 use smithay::{
-    delegate_compositor, delegate_data_device, delegate_output, delegate_primary_selection, delegate_seat,
-    delegate_shm, delegate_viewporter, delegate_xdg_decoration, delegate_xdg_shell,
+    delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_output, delegate_primary_selection,
+    delegate_seat, delegate_shm, delegate_viewporter, delegate_xdg_decoration, delegate_xdg_shell,
 };
 
+use super::cursor::Pointer;
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
@@ -86,13 +89,14 @@ pub(super) struct Server {
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
     /// Globals that live as long as this.
-    _others: (XdgDecorationState, ViewporterState, OutputManagerState),
+    _others: (XdgDecorationState, ViewporterState, OutputManagerState, CursorShapeManagerState),
     pub(super) seat: Seat<Self>,
     pub(super) popups: PopupManager,
     /// Popups that go when the user clicks elsewhere, the oldest first.
     pub(super) grabs: Vec<PopupSurface>,
     pub(super) toplevels: BTreeMap<ToplevelId, Toplevel>,
     next: u64,
+    pub(super) pointer: Pointer,
     /// Buttons that clients were told to be down.
     pub(super) down: Vec<Down>,
     pub(super) events: Vec<Event>,
@@ -112,6 +116,7 @@ impl Server {
                 XdgDecorationState::new::<Self>(&display),
                 ViewporterState::new::<Self>(&display),
                 OutputManagerState::new_with_xdg_output::<Self>(&display),
+                CursorShapeManagerState::new::<Self>(&display),
             ),
             display,
             seats,
@@ -120,6 +125,7 @@ impl Server {
             grabs: Vec::new(),
             toplevels: BTreeMap::new(),
             next: 1,
+            pointer: Pointer::default(),
             down: Vec::new(),
             events: Vec::new(),
         }
@@ -231,7 +237,8 @@ impl CompositorHandler for Server {
         }
         match self.toplevel_of(&root) {
             Some(id) => self.committed(id),
-            // A cursor, or an icon that is dragged: not shown yet.
+            None if self.cursor_committed(&root) => {}
+            // An icon that is dragged: not shown yet.
             None => {
                 let mut callbacks = Vec::new();
                 surface::take_callbacks(surface, &mut callbacks);
@@ -383,9 +390,13 @@ impl SeatHandler for Server {
         }
     }
 
-    /// The pointer is drawn by us.
-    fn cursor_image(&mut self, _seat: &Seat<Self>, _image: CursorImageStatus) {}
+    fn cursor_image(&mut self, _seat: &Seat<Self>, image: CursorImageStatus) {
+        self.set_cursor(image);
+    }
 }
+
+/// Of tablets nothing is told.
+impl TabletSeatHandler for Server {}
 
 impl SelectionHandler for Server {
     type SelectionUserData = ();
@@ -420,6 +431,7 @@ impl ShmHandler for Server {
 impl OutputHandler for Server {}
 
 delegate_compositor!(Server);
+delegate_cursor_shape!(Server);
 delegate_data_device!(Server);
 delegate_output!(Server);
 delegate_primary_selection!(Server);

@@ -14,6 +14,7 @@
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
+mod pointer;
 mod window;
 mod wishes;
 

@@ -13,6 +13,8 @@ use wayland_client::protocol::{
     wl_shm_pool, wl_surface,
 };
 use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle, WEnum, delegate_noop};
+use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_device_v1;
+use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_manager_v1::WpCursorShapeManagerV1;
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_decoration_manager_v1::ZxdgDecorationManagerV1;
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1::{self, ZxdgToplevelDecorationV1};
 use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_positioner, xdg_surface, xdg_toplevel, xdg_wm_base};
@@ -26,6 +28,8 @@ pub(crate) struct Told {
     configured: u32,
     /// Of the last button that went down.
     serial: u32,
+    /// Of the last time that the pointer came.
+    entered: u32,
 }
 
 /// The client.
@@ -38,6 +42,7 @@ pub(crate) struct Window {
     /// What the client asks of its window goes through this.
     pub(crate) toplevel: xdg_toplevel::XdgToplevel,
     pub(crate) seat: wl_seat::WlSeat,
+    pointer: wl_pointer::WlPointer,
 }
 
 impl Window {
@@ -51,7 +56,7 @@ impl Window {
         let seat: wl_seat::WlSeat = globals.bind(&handle, 5..=7, ()).unwrap();
         let _output: wl_output::WlOutput = globals.bind(&handle, 4..=4, ()).unwrap();
         seat.get_keyboard(&handle, ());
-        seat.get_pointer(&handle, ());
+        let pointer = seat.get_pointer(&handle, ());
         let surface = compositor.create_surface(&handle, ());
         let xdg = shell.get_xdg_surface(&surface, &handle, ());
         let toplevel = xdg.get_toplevel(&handle, ());
@@ -60,7 +65,7 @@ impl Window {
         let decoration = decorations.get_toplevel_decoration(&toplevel, &handle, ());
         decoration.set_mode(zxdg_toplevel_decoration_v1::Mode::ClientSide);
         surface.commit();
-        let mut window = Self { queue, told: Told::default(), globals, surface, xdg, toplevel, seat };
+        let mut window = Self { queue, told: Told::default(), globals, surface, xdg, toplevel, seat, pointer };
         window.wait("configure");
         assert!(window.take().contains(&"decoration ServerSide".to_owned()));
         window.paint((width, height), color);
@@ -105,6 +110,30 @@ impl Window {
         surface.commit();
         self.wait("configure");
         self.paint_on(&surface, (width, height), color);
+    }
+
+    /// Wants the pointer to have one of the compositor's shapes.
+    pub(crate) fn shape(&mut self, shape: wp_cursor_shape_device_v1::Shape) {
+        let handle = self.queue.handle();
+        let manager: WpCursorShapeManagerV1 = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        let device = manager.get_pointer(&self.pointer, &handle, ());
+        device.set_shape(self.told.entered, shape);
+        self.hear();
+    }
+
+    /// Wants the pointer to be a picture of that size and colour, which points with its pixel `hotspot`.
+    pub(crate) fn cursor(&mut self, size: (i32, i32), hotspot: (i32, i32), color: Rgb) {
+        let handle = self.queue.handle();
+        let compositor: wl_compositor::WlCompositor = self.globals.bind(&handle, 4..=5, ()).unwrap();
+        let surface = compositor.create_surface(&handle, ());
+        self.pointer.set_cursor(self.told.entered, Some(&surface), hotspot.0, hotspot.1);
+        self.paint_on(&surface, size, color);
+    }
+
+    /// Wants no pointer to be seen.
+    pub(crate) fn no_cursor(&mut self) {
+        self.pointer.set_cursor(self.told.entered, None, 0, 0);
+        self.hear();
     }
 
     /// The serial of the last button that went down.
@@ -202,7 +231,10 @@ notes!(wl_keyboard::WlKeyboard, |told, _keyboard, event| match event {
     _ => {}
 });
 notes!(wl_pointer::WlPointer, |told, _pointer, event| match event {
-    wl_pointer::Event::Enter { surface_x, surface_y, .. } => told.note(format!("pointer {surface_x},{surface_y}")),
+    wl_pointer::Event::Enter { serial, surface_x, surface_y, .. } => {
+        told.entered = serial;
+        told.note(format!("pointer {surface_x},{surface_y}"));
+    }
     wl_pointer::Event::Motion { surface_x, surface_y, .. } => told.note(format!("to {surface_x},{surface_y}")),
     wl_pointer::Event::Leave { .. } => told.note("no pointer"),
     wl_pointer::Event::Button { serial, button, state: WEnum::Value(state), .. } => {
@@ -233,6 +265,8 @@ impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Told {
     }
 }
 
+delegate_noop!(Told: ignore WpCursorShapeManagerV1);
+delegate_noop!(Told: ignore wp_cursor_shape_device_v1::WpCursorShapeDeviceV1);
 delegate_noop!(Told: ignore wl_output::WlOutput);
 delegate_noop!(Told: ignore wl_seat::WlSeat);
 delegate_noop!(Told: ignore wl_shm::WlShm);
