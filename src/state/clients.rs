@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::backend::OutputId;
 use crate::control::ClientStatus;
 use crate::guest::FlipToken;
 use crate::input::{Device, GuestEvent, Owner, PointerKind, Policy, Target};
@@ -144,6 +145,24 @@ impl State {
     pub(super) fn client_shown(&mut self, toplevel: ToplevelId, now: Time) {
         if let Some(clients) = &mut self.clients {
             clients.wayland.shown(toplevel, now);
+        }
+    }
+
+    /// A frame is on its way to an output: clients whose windows are in it hear when it is shown.
+    pub(super) fn clients_drawn(&mut self, output: OutputId) {
+        let Some(clients) = self.clients.as_mut().filter(|_| !self.scene.attention()) else { return };
+        for toplevel in clients.wayland.undrawn() {
+            let window = clients.window(toplevel);
+            if window.is_some_and(|window| self.scene.sight(window) == Some(output)) {
+                clients.wayland.drawn(toplevel, output);
+            }
+        }
+    }
+
+    /// That frame is shown.
+    pub(super) fn clients_presented(&mut self, output: OutputId, time: Time, sequence: u64) {
+        if let Some(clients) = &mut self.clients {
+            clients.wayland.presented(output, time, sequence);
         }
     }
 

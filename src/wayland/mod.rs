@@ -6,6 +6,7 @@
 //! commits; [`Wayland::shown`] tells the client when that is on the display.
 
 mod cursor;
+mod feedback;
 mod seat;
 mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
@@ -188,6 +189,8 @@ impl Wayland {
             there
         });
         self.places.retain(|_, output| self.outputs.contains_key(output));
+        let is_there = |output| self.outputs.contains_key(&output);
+        self.server.toplevels.values_mut().for_each(|toplevel| toplevel.not_presented(is_there));
         let mut x = 0;
         for info in infos {
             let side = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
@@ -265,7 +268,7 @@ impl Wayland {
         let cursor = self.server.shown_cursor();
         for (id, toplevel) in &mut self.server.toplevels {
             if std::mem::take(&mut toplevel.waits) {
-                if !toplevel.in_frame.is_empty() {
+                if toplevel.paced {
                     toplevel.waits = true;
                     continue;
                 }
@@ -277,7 +280,8 @@ impl Wayland {
                 if let Some((_, surface)) = cursor.as_ref().filter(|(window, _)| window == id) {
                     surface::take_callbacks(surface, &mut toplevel.in_frame);
                 }
-                if !toplevel.in_frame.is_empty() {
+                toplevel.paced = toplevel.pace_feedback() || !toplevel.in_frame.is_empty();
+                if toplevel.paced {
                     waiting.push(*id);
                 }
             }
@@ -288,8 +292,30 @@ impl Wayland {
     /// A window's last commit is shown, or would be if anybody could see it.
     pub fn shown(&mut self, window: ToplevelId, now: Time) {
         if let Some(toplevel) = self.server.toplevels.get_mut(&window) {
+            toplevel.paced = false;
             done(&mut toplevel.in_frame, millis(now));
+            toplevel.end_feedback();
         }
+    }
+
+    /// The windows whose clients want to hear when a commit is shown that no frame shows yet.
+    #[must_use]
+    pub fn undrawn(&self) -> Vec<ToplevelId> {
+        let undrawn = self.server.toplevels.iter().filter(|(_, toplevel)| toplevel.has_undrawn());
+        undrawn.map(|(id, _)| *id).collect()
+    }
+
+    /// A frame that shows a window is on its way to an output.
+    pub fn drawn(&mut self, window: ToplevelId, output: OutputId) {
+        if let Some(toplevel) = self.server.toplevels.get_mut(&window) {
+            toplevel.drawn(output);
+        }
+    }
+
+    /// The frame that was on its way to an output is on the display since `time`; `sequence` counts its frames.
+    pub fn presented(&mut self, id: OutputId, time: Time, sequence: u64) {
+        let Some((output, _)) = self.outputs.get(&id) else { return };
+        self.server.toplevels.values_mut().for_each(|toplevel| toplevel.presented((id, output), time, sequence));
     }
 
     /// Gives a window the keyboard, or takes it from all clients.

@@ -24,6 +24,7 @@ use smithay::wayland::compositor::{
 };
 use smithay::wayland::cursor_shape::CursorShapeManagerState;
 use smithay::wayland::output::{OutputHandler, OutputManagerState};
+use smithay::wayland::presentation::PresentationState;
 use smithay::wayland::selection::SelectionHandler;
 use smithay::wayland::selection::data_device::{
     ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler, set_data_device_focus,
@@ -39,11 +40,13 @@ use smithay::wayland::shm::{ShmHandler, ShmState};
 use smithay::wayland::tablet_manager::TabletSeatHandler;
 use smithay::wayland::viewporter::ViewporterState;
 use smithay::{
-    delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_output, delegate_primary_selection,
-    delegate_seat, delegate_shm, delegate_viewporter, delegate_xdg_decoration, delegate_xdg_shell,
+    delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_output, delegate_presentation,
+    delegate_primary_selection, delegate_seat, delegate_shm, delegate_viewporter, delegate_xdg_decoration,
+    delegate_xdg_shell,
 };
 
 use super::cursor::Pointer;
+use super::feedback::{self, CLOCK, Feedback};
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
@@ -73,8 +76,11 @@ pub(super) struct Toplevel {
     pub(super) picture: Option<Rc<Pixmap>>,
     /// Its client waits to be told when the last commit is shown.
     pub(super) waits: bool,
-    /// Callbacks of the commit that is being shown.
+    /// A commit is being shown: [`super::Wayland::shown`] will come.
+    pub(super) paced: bool,
+    /// Callbacks of that.
     pub(super) in_frame: Vec<WlCallback>,
+    pub(super) feedback: Vec<Feedback>,
     pub(super) standing: Standing,
 }
 
@@ -89,7 +95,7 @@ pub(super) struct Server {
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
     /// Globals that live as long as this.
-    _others: (XdgDecorationState, ViewporterState, OutputManagerState, CursorShapeManagerState),
+    _others: (XdgDecorationState, ViewporterState, OutputManagerState, CursorShapeManagerState, PresentationState),
     pub(super) seat: Seat<Self>,
     pub(super) popups: PopupManager,
     /// Popups that go when the user clicks elsewhere, the oldest first.
@@ -117,6 +123,7 @@ impl Server {
                 ViewporterState::new::<Self>(&display),
                 OutputManagerState::new_with_xdg_output::<Self>(&display),
                 CursorShapeManagerState::new::<Self>(&display),
+                PresentationState::new::<Self>(&display, CLOCK),
             ),
             display,
             seats,
@@ -155,6 +162,7 @@ impl Server {
         if !surface::is_mapped(root) {
             surface::take_callbacks(root, &mut toplevel.in_frame);
             done(&mut toplevel.in_frame, 0);
+            feedback::discard(toplevel.feedback.drain(..));
             if toplevel.picture.take().is_some() {
                 toplevel.set_region(None);
                 toplevel.surface.reset_initial_configure_sent();
@@ -223,6 +231,7 @@ impl CompositorHandler for Server {
             return;
         }
         surface::take_buffers(surface);
+        let asked = feedback::take(surface);
         self.popups.commit(surface);
         let mut root = root(surface);
         if let Some(popup) = self.popups.find_popup(&root) {
@@ -232,14 +241,20 @@ impl CompositorHandler for Server {
             {
                 tracing::debug!(%error, "a popup could not be configured");
             }
-            let Ok(window) = find_popup_root_surface(&popup) else { return };
+            let Ok(window) = find_popup_root_surface(&popup) else { return feedback::discard(asked) };
             root = window;
         }
         match self.toplevel_of(&root) {
-            Some(id) => self.committed(id),
-            None if self.cursor_committed(&root) => {}
+            Some(id) => {
+                if let Some(toplevel) = self.toplevels.get_mut(&id) {
+                    toplevel.replace_feedback(surface, asked);
+                }
+                self.committed(id);
+            }
+            None if self.cursor_committed(&root) => feedback::discard(asked),
             // An icon that is dragged: not shown yet.
             None => {
+                feedback::discard(asked);
                 let mut callbacks = Vec::new();
                 surface::take_callbacks(surface, &mut callbacks);
                 done(&mut callbacks, 0);
@@ -257,13 +272,16 @@ impl XdgShellHandler for Server {
         let id = ToplevelId(self.next);
         self.next += 1;
         let standing = Standing::default();
-        let toplevel = Toplevel { surface, picture: None, waits: false, in_frame: Vec::new(), standing };
+        let (in_frame, feedback) = (Vec::new(), Vec::new());
+        let toplevel = Toplevel { surface, picture: None, waits: false, paced: false, in_frame, feedback, standing };
         self.toplevels.insert(id, toplevel);
     }
 
     fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
         let Some(id) = self.toplevel_of(surface.wl_surface()) else { return };
-        if self.toplevels.remove(&id).is_some_and(|toplevel| toplevel.picture.is_some()) {
+        let Some(toplevel) = self.toplevels.remove(&id) else { return };
+        feedback::discard(toplevel.feedback);
+        if toplevel.picture.is_some() {
             self.events.push(Event::Unmapped(id));
         }
     }
@@ -434,6 +452,7 @@ delegate_compositor!(Server);
 delegate_cursor_shape!(Server);
 delegate_data_device!(Server);
 delegate_output!(Server);
+delegate_presentation!(Server);
 delegate_primary_selection!(Server);
 delegate_seat!(Server);
 delegate_shm!(Server);

@@ -15,6 +15,7 @@
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
 mod pointer;
+mod times;
 mod window;
 mod wishes;
 

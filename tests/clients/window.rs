@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use wayland_client::globals::{GlobalList, GlobalListContents, registry_queue_init};
 use wayland_client::protocol::{
@@ -15,6 +16,7 @@ use wayland_client::protocol::{
 use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle, WEnum, delegate_noop};
 use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_device_v1;
 use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_manager_v1::WpCursorShapeManagerV1;
+use wayland_protocols::wp::presentation_time::client::{wp_presentation, wp_presentation_feedback};
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_decoration_manager_v1::ZxdgDecorationManagerV1;
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1::{self, ZxdgToplevelDecorationV1};
 use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_positioner, xdg_surface, xdg_toplevel, xdg_wm_base};
@@ -30,6 +32,19 @@ pub(crate) struct Told {
     serial: u32,
     /// Of the last time that the pointer came.
     entered: u32,
+    /// Commits that were shown.
+    presented: Vec<Presented>,
+}
+
+/// When a commit was shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Presented {
+    /// On the clock of the compositor's choice.
+    pub(crate) time: Duration,
+    /// From a frame of the display to the next.
+    pub(crate) refresh: Duration,
+    /// The display's frame.
+    pub(crate) sequence: u64,
 }
 
 /// The client.
@@ -77,7 +92,30 @@ impl Window {
         self.paint_on(&self.surface.clone(), size, color);
     }
 
-    fn paint_on(&mut self, surface: &wl_surface::WlSurface, (width, height): (i32, i32), [red, green, blue]: Rgb) {
+    fn paint_on(&mut self, surface: &wl_surface::WlSurface, size: (i32, i32), color: Rgb) {
+        self.commit(surface, size, color);
+        // The compositor has its copy when it has answered.
+        self.hear();
+    }
+
+    /// Shows one colour after the other, and asks about each when it was shown. They reach the compositor at once.
+    pub(crate) fn paint_timed(&mut self, size: (i32, i32), colors: &[Rgb]) {
+        let (handle, surface) = (self.queue.handle(), self.surface.clone());
+        let presentation: wp_presentation::WpPresentation = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        for color in colors {
+            presentation.feedback(&surface, &handle, ());
+            self.commit(&surface, size, *color);
+        }
+        self.hear();
+    }
+
+    /// The commits that were shown since the last time, of those that it asked about.
+    pub(crate) fn take_presented(&mut self) -> Vec<Presented> {
+        self.hear();
+        std::mem::take(&mut self.told.presented)
+    }
+
+    fn commit(&mut self, surface: &wl_surface::WlSurface, (width, height): (i32, i32), [red, green, blue]: Rgb) {
         let handle = self.queue.handle();
         let pixels = [blue, green, red, 255].repeat(usize::try_from(width * height).unwrap());
         let mut file: File = tempfile::tempfile().unwrap();
@@ -89,8 +127,6 @@ impl Window {
         surface.damage_buffer(0, 0, width, height);
         surface.frame(&handle, ());
         surface.commit();
-        // The compositor has its copy when it has answered.
-        self.hear();
     }
 
     /// Opens a popup of that size and colour at a place of the window, where the compositor may move it.
@@ -265,6 +301,21 @@ impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Told {
     }
 }
 
+notes!(wp_presentation::WpPresentation, |told, _presentation, event| {
+    if let wp_presentation::Event::ClockId { clk_id } = event {
+        told.note(format!("clock {clk_id}"));
+    }
+});
+notes!(wp_presentation_feedback::WpPresentationFeedback, |told, _feedback, event| match event {
+    wp_presentation_feedback::Event::Presented { tv_sec_lo, tv_nsec, refresh, seq_hi, seq_lo, .. } => {
+        let time = Duration::new(tv_sec_lo.into(), tv_nsec);
+        let sequence = u64::from(seq_hi) << 32 | u64::from(seq_lo);
+        told.presented.push(Presented { time, refresh: Duration::from_nanos(refresh.into()), sequence });
+        told.note("presented");
+    }
+    wp_presentation_feedback::Event::Discarded => told.note("discarded"),
+    _ => {}
+});
 delegate_noop!(Told: ignore WpCursorShapeManagerV1);
 delegate_noop!(Told: ignore wp_cursor_shape_device_v1::WpCursorShapeDeviceV1);
 delegate_noop!(Told: ignore wl_output::WlOutput);
