@@ -19,10 +19,12 @@ use crate::guest::policy::{GuestPolicy, InputPolicy, PolicyFor};
 use crate::input::{self, Allowed, Bindings, Chord, Confine, Keymap, Seat};
 use crate::kbdif;
 use crate::scene::element::Color;
+use crate::scene::layout::Region;
 use crate::state::{Parts, State};
 use crate::wayland::{self, KeyboardLayout, Wayland};
 use crate::xen;
 
+mod help;
 mod kiosk;
 
 /// Opens one of the hypervisors.
@@ -45,7 +47,10 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     let (presentation, renderer) = open_backend(&config)?;
     tracing::info!("backend {}, renderer {renderer}; control socket {}", presentation.name(), socket.display());
     let hidden_interval = Duration::from_secs(1) / config.pacing.hidden_hz.max(1);
-    let (scene, kiosk) = kiosk::open(&config)?;
+    let (mut scene, kiosk) = kiosk::open(&config)?;
+    if config.kiosk.is_empty() {
+        help::tell(&mut scene, &config.keys);
+    }
     let seat = Seat::new(bindings(&config.keys), config.input.sync_locks);
     let keymap = keymap(&config.input)?;
     let wayland = open_wayland(&config)?;
@@ -232,7 +237,14 @@ fn bindings(keys: &KeysConfig) -> Bindings {
         Chord::NextGuest,
         Chord::PreviousGuest,
         Chord::FullScreen,
+        Chord::Region(Region::Whole),
+        Chord::Region(Region::LeftHalf),
+        Chord::Region(Region::RightHalf),
+        Chord::NaturalSize,
+        Chord::Minimise,
+        Chord::Close,
         Chord::ReleasePointer,
+        Chord::Help,
         Chord::Terminate,
     ]);
     let chords = chords.filter_map(|((_, key), chord)| Some((key?.code(), chord)));

@@ -315,7 +315,7 @@ impl State {
     /// Hands new flips to the outputs that show them, and completes those that are due without a vblank.
     fn pace(&mut self, now: Time) {
         for (window, flip) in std::mem::take(&mut self.flips) {
-            let output = self.scene.placement(window).map(|(output, _)| output);
+            let output = self.scene.sight(window);
             self.pacing.flip(output, window, Paced::Flip(flip), now);
         }
         self.pace_clients(now);

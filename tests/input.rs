@@ -14,6 +14,8 @@
 mod desk;
 #[path = "input/geometry.rs"]
 mod geometry;
+#[path = "input/holding.rs"]
+mod holding;
 #[path = "input/properties.rs"]
 mod properties;
 #[path = "input/routing.rs"]

@@ -23,6 +23,8 @@ mod outputs;
 mod pacing;
 #[path = "render/scene.rs"]
 mod scene;
+#[path = "render/sizing.rs"]
+mod sizing;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]
 #[path = "render/support.rs"]
 mod support;

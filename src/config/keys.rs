@@ -218,9 +218,30 @@ pub struct KeysConfig {
     /// Shows the guest with the keyboard full screen, or no longer.
     #[serde(deserialize_with = "optional")]
     pub full_screen: Option<Key>,
+    /// Gives the window with the keyboard its whole output, frame included, or what it had before.
+    #[serde(deserialize_with = "optional")]
+    pub maximise: Option<Key>,
+    /// The same with the left half.
+    #[serde(deserialize_with = "optional")]
+    pub left_half: Option<Key>,
+    /// The same with the right half.
+    #[serde(deserialize_with = "optional")]
+    pub right_half: Option<Key>,
+    /// Gives it the size of its picture.
+    #[serde(deserialize_with = "optional")]
+    pub natural_size: Option<Key>,
+    /// Takes it off the screen.
+    #[serde(deserialize_with = "optional")]
+    pub minimise: Option<Key>,
+    /// Closes it, if it is one of Dom0's own clients'.
+    #[serde(deserialize_with = "optional")]
+    pub close: Option<Key>,
     /// Frees the pointer.
     #[serde(deserialize_with = "optional")]
     pub release_pointer: Option<Key>,
+    /// Shows all of this on the screen, or no longer.
+    #[serde(deserialize_with = "optional")]
+    pub help: Option<Key>,
     /// Ends the compositor.
     #[serde(deserialize_with = "optional")]
     pub terminate: Option<Key>,
@@ -234,7 +255,14 @@ impl Default for KeysConfig {
             next_guest: Some(Key(15)),
             previous_guest: Some(Key(41)),
             full_screen: Some(Key(33)),
+            maximise: Some(Key(103)),
+            left_half: Some(Key(105)),
+            right_half: Some(Key(106)),
+            natural_size: Some(Key(108)),
+            minimise: Some(Key(50)),
+            close: Some(Key(17)),
             release_pointer: Some(Key(25)),
+            help: Some(Key(53)),
             terminate: Some(Key(14)),
         }
     }
@@ -243,13 +271,20 @@ impl Default for KeysConfig {
 impl KeysConfig {
     /// The chords' names in the file, with their keys.
     #[must_use]
-    pub const fn chords(&self) -> [(&'static str, Option<Key>); 6] {
+    pub const fn chords(&self) -> [(&'static str, Option<Key>); 13] {
         [
             ("secure-attention", Some(self.secure_attention)),
             ("next-guest", self.next_guest),
             ("previous-guest", self.previous_guest),
             ("full-screen", self.full_screen),
+            ("maximise", self.maximise),
+            ("left-half", self.left_half),
+            ("right-half", self.right_half),
+            ("natural-size", self.natural_size),
+            ("minimise", self.minimise),
+            ("close", self.close),
             ("release-pointer", self.release_pointer),
+            ("help", self.help),
             ("terminate", self.terminate),
         ]
     }

@@ -4,6 +4,8 @@
 //! Since the reserved key itself is never sent, nothing has to be held back until it is clear whether a chord
 //! comes, and no guest can see even a part of one (docs/decisions/0006-reserved-key.md).
 
+use crate::scene::layout::Region;
+
 /// What a chord does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chord {
@@ -15,8 +17,18 @@ pub enum Chord {
     PreviousGuest,
     /// Shows the window with the focus full screen, or no longer.
     FullScreen,
+    /// Gives the window with the focus a part of its output, or what it had before.
+    Region(Region),
+    /// Gives the window with the focus the size of its picture.
+    NaturalSize,
+    /// Takes the window with the focus off the screen.
+    Minimise,
+    /// Closes the window with the focus, if it is one of Dom0's own clients'.
+    Close,
     /// Frees the pointer.
     ReleasePointer,
+    /// Shows the reserved keys, or no longer.
+    Help,
     /// Ends the compositor.
     Terminate,
 }

@@ -17,7 +17,9 @@ pub use self::binding::{Bindings, Chord};
 pub use self::keymap::Keymap;
 pub use self::seat::{Refusal, Seat};
 pub use self::world::{Allowed, Confine, Device, Owner, PointerKind, Policy, Target, World};
+use crate::scene::element::Rect;
 use crate::scene::focus::WindowId;
+use crate::scene::layout::{Edges, Region};
 
 /// What a guest is told. Positions are pixels of its window's content as the guest knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +100,17 @@ pub enum Outcome {
         /// What of the window it holds: pixels from its upper left corner, frame included.
         grip: (i32, i32),
     },
+    /// The user moves edges of a window.
+    Resize {
+        /// The window.
+        window: WindowId,
+        /// The window with its frame before that, on the plane of all outputs.
+        from: Rect,
+        /// Which edges.
+        edges: Edges,
+        /// By how far, to the right and down.
+        by: (i32, i32),
+    },
     /// The secure attention picture begins (`true`) or ends.
     Attention(bool),
     /// The compositor has to do something.
@@ -113,6 +126,16 @@ pub enum Command {
     PreviousGuest,
     /// The window with the focus is shown full screen, or is so no longer.
     FullScreen,
+    /// The window with the focus gets a part of its output, or what it had before if it has that part.
+    Region(Region),
+    /// The window with the focus gets the size of its picture.
+    NaturalSize,
+    /// The window with the focus is taken off the screen.
+    Minimise,
+    /// The window with the focus is closed, if it is a client's.
+    Close,
+    /// The reserved keys are shown, or no longer.
+    Help,
     /// The compositor ends.
     Terminate,
 }

@@ -5,11 +5,30 @@ use std::fmt;
 
 use super::SceneOutput;
 use super::desktop::Desktop;
-use super::element::{Color, Element, OutputId, Rect};
+use super::element::{Color, Element, OutputId, Rect, Size};
 use super::focus::{Area, Spot};
 use super::kiosk::Kiosk;
+use super::layout::{Edges, Region};
 use super::text::Font;
 use super::window::{Look, Window, WindowId};
+
+/// What size, and with it what place, the user wants a window to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// That of its picture, and the place that it had before.
+    Natural,
+    /// A part of its output; its own size again if it has that part already.
+    Region(Region),
+    /// Some of its edges were moved.
+    Edges {
+        /// The window with its frame before that, on its output.
+        from: Rect,
+        /// Which.
+        edges: Edges,
+        /// By how far, to the right and down.
+        by: (i32, i32),
+    },
+}
 
 /// What an arrangement looks at.
 #[derive(Clone, Copy)]
@@ -52,6 +71,19 @@ pub(super) trait Arrangement: fmt::Debug {
         false
     }
 
+    /// The user gives the window at `index` another size. Returns the size of the content that its client is to draw,
+    /// if it is a client's.
+    fn size_to(
+        &mut self,
+        _index: usize,
+        _wanted: Wanted,
+        _windows: &mut [Window],
+        _outputs: &[SceneOutput],
+        _font: Option<&Font>,
+    ) -> Option<Size> {
+        None
+    }
+
     /// A window is about to go.
     fn leaves(&mut self, _window: &Window, _outputs: &[SceneOutput]) {}
 
@@ -70,6 +102,11 @@ pub(super) trait Arrangement: fmt::Debug {
 
     /// Where a window's content is; `None` while it is hidden.
     fn placement(&self, view: View<'_>, window: &Window) -> Option<(OutputId, Rect)>;
+
+    /// Where anything is seen of a window's picture; `None` while it is hidden, or covered.
+    fn sight(&self, view: View<'_>, window: &Window) -> Option<OutputId> {
+        Some(self.placement(view, window)?.0)
+    }
 
     /// What gets input, front to back.
     fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot>;

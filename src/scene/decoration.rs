@@ -72,6 +72,15 @@ pub fn outer_size(size: Size) -> Size {
     Size { width: size.width.max(LEAST_WIDTH) + 2 * BORDER, height: size.height + TITLE + BORDER }
 }
 
+/// The size of the content in a window of `outer`, which may be smaller than a label wants; at least a pixel.
+#[must_use]
+pub fn inner_size(outer: Size) -> Size {
+    Size { width: (outer.width - 2 * BORDER).max(1), height: (outer.height - TITLE - BORDER).max(1) }
+}
+
+/// The smallest window that a user can make.
+pub const LEAST: Size = Size { width: LEAST_WIDTH + 2 * BORDER, height: TITLE + BORDER + 32 };
+
 /// Where, in a window at `outer`, the content's upper left corner is.
 #[must_use]
 pub const fn content_origin(outer: &Rect) -> (i32, i32) {

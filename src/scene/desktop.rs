@@ -5,13 +5,15 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::arrangement::{Arrangement, View};
+use super::arrangement::{Arrangement, View, Wanted};
 use super::decoration;
 use super::element::{Color, Element, ElementId, OutputId, Pixmap, Rect, Rotation, Size};
+use super::fit::Fitted;
 use super::focus::{Area, Spot};
 use super::layout::{self, Place};
+use super::sight;
 use super::text::Font;
-use super::window::{Window, WindowId};
+use super::window::{Given, Window, WindowId};
 use super::{AROUND_FULL_SCREEN, BACKGROUND, SceneOutput, own_picture};
 
 const WAITING: Color = Color { red: 128, green: 138, blue: 150 };
@@ -21,12 +23,20 @@ const WAITING_ID: ElementId = ElementId(0);
 /// How many windows' places are kept for guests that are gone.
 const MOST_LEFT: usize = 256;
 
-/// A place that a guest's window had: its connector's name and number, the output, the upper left corner.
+/// How a guest's window was: its connector's name and number, the output, the upper left corner, and the size if the
+/// user had changed that.
 #[derive(Debug)]
 struct Left {
     name: (String, u32),
     output: OutputId,
     corner: (i32, i32),
+    area: Option<Size>,
+}
+
+/// What is seen of a window.
+struct Showing {
+    inside: Rect,
+    content: Fitted,
 }
 
 /// Where windows are: where there was room, or where the user has put them.
@@ -61,24 +71,41 @@ impl Desktop {
     fn spot(&self, view: View<'_>, areas: &[Area], window: &Window) -> Option<Spot> {
         let place = window.place?;
         let area = areas.get(place.output)?;
-        let (_, content) = self.placement(view, window)?;
+        let Showing { inside, content: Fitted { source, target: content } } = self.showing(view, window)?;
         let full_screen = self.full_screen == Some(window.id);
         let outer = if full_screen { Rect { x: 0, y: 0, ..area.rect } } else { place.rect };
         let moved = |rect: Rect| Rect { x: rect.x.saturating_add(area.rect.x), y: rect.y, ..rect };
-        let source = Rect { x: 0, y: 0, ..content };
-        let (window, size) = (window.id, window.size);
-        let (outer, content) = (moved(outer), moved(content));
+        let (window, size, output) = (window.id, window.size, area.output);
+        let (outer, inside, content) = (moved(outer), moved(inside), moved(content));
         let rotation = Rotation::None;
-        Some(Spot { window, output: area.output, outer, content, source, rotation, size, full_screen })
+        Some(Spot { window, output, outer, inside, content, source, rotation, size, full_screen })
+    }
+
+    /// What is seen of a window, on its output.
+    fn showing(&self, view: View<'_>, window: &Window) -> Option<Showing> {
+        let place = window.place.filter(|_| !window.minimised)?;
+        let output = view.outputs.get(place.output)?;
+        match self.full_screen_on(view, place.output) {
+            None => {
+                Some(Showing { inside: window.inside_rect(&place.rect), content: window.content_rect(&place.rect) })
+            }
+            Some(full) if full.id == window.id => {
+                let target = layout::full_screen(output.size, window.size);
+                let source = Rect { x: 0, y: 0, ..target };
+                Some(Showing { inside: target, content: Fitted { source, target } })
+            }
+            Some(_) => None,
+        }
     }
 
     /// A guest that comes back finds its window where the user had it.
-    fn put_back(&mut self, window: &mut Window, outputs: &[SceneOutput]) {
+    fn put_back(&mut self, window: &mut Window, outputs: &[SceneOutput], font: Option<&Font>) {
         let Some(name) = window.name().filter(|_| window.place.is_none()) else { return };
         let Some(index) = self.left.iter().position(|left| left.name == name) else { return };
         let Some(left) = self.left.remove(index) else { return };
+        window.set_area(left.area, font);
         window.place = outputs.iter().position(|output| output.id == left.output).map(|output| {
-            let Size { width, height } = decoration::outer_size(window.size);
+            let Size { width, height } = decoration::outer_size(window.inside());
             Place { output, rect: Rect { x: left.corner.0, y: left.corner.1, width, height } }
         });
         window.moved = window.place.is_some();
@@ -107,9 +134,9 @@ impl Arrangement for Desktop {
     }
 
     /// It stays where it is if there is room.
-    fn fit(&mut self, index: usize, windows: &mut [Window], outputs: &[SceneOutput], _font: Option<&Font>) {
+    fn fit(&mut self, index: usize, windows: &mut [Window], outputs: &[SceneOutput], font: Option<&Font>) {
         if let Some(window) = windows.get_mut(index) {
-            self.put_back(window, outputs);
+            self.put_back(window, outputs, font);
         }
         if let Some(before) = windows.get_mut(index).and_then(|window| window.place.take()) {
             keep(windows, outputs, index, before);
@@ -132,7 +159,45 @@ impl Arrangement for Desktop {
         let rect = Rect { x: x.saturating_sub(grip.0), y: y.saturating_sub(grip.1), ..place.rect };
         let moved = Place { output, rect: layout::within_reach(area.size, rect) };
         window.moved = true;
+        window.given = None;
         window.place.replace(moved) != Some(moved)
+    }
+
+    fn size_to(
+        &mut self,
+        index: usize,
+        wanted: Wanted,
+        windows: &mut [Window],
+        outputs: &[SceneOutput],
+        font: Option<&Font>,
+    ) -> Option<Size> {
+        let window = windows.get_mut(index).filter(|window| self.full_screen != Some(window.id))?;
+        let place = window.place?;
+        let output = outputs.get(place.output)?.size;
+        let given = window.given.take();
+        let (rect, inside) = match (wanted, given) {
+            (Wanted::Region(region), given) if given.is_none_or(|given| given.region != region) => {
+                let (before, area) = given.map_or((place, window.area()), |given| (given.before, given.area));
+                window.given = Some(Given { region, before, area });
+                let rect = region.of(output);
+                (rect, Some(decoration::inner_size(size_of(&rect))))
+            }
+            (Wanted::Edges { from, edges, by }, _) => {
+                let rect = layout::resized(from, edges, by, decoration::LEAST);
+                (rect, Some(decoration::inner_size(size_of(&rect))))
+            }
+            (Wanted::Region(_), Some(given)) => (given.before.rect, given.area),
+            (Wanted::Natural, given) => (given.map_or(place.rect, |given| given.before.rect), None),
+            (Wanted::Region(_), None) => return None,
+        };
+        if window.is_guest() {
+            let size = window.size;
+            window.set_area(inside.filter(|inside| *inside != size), font);
+        }
+        let Size { width, height } = decoration::outer_size(window.inside());
+        window.moved = true;
+        window.place = Some(Place { rect: layout::within_reach(output, Rect { width, height, ..rect }), ..place });
+        inside.filter(|_| !window.is_guest())
     }
 
     fn leaves(&mut self, window: &Window, outputs: &[SceneOutput]) {
@@ -140,7 +205,8 @@ impl Arrangement for Desktop {
         let output = place.and_then(|place| outputs.get(place.output));
         if let (Some(name), Some(place), Some(output)) = (window.name(), place, output) {
             self.left.retain(|left| left.name != name);
-            self.left.push_back(Left { name, output: output.id, corner: (place.rect.x, place.rect.y) });
+            let (corner, area) = ((place.rect.x, place.rect.y), window.area());
+            self.left.push_back(Left { name, output: output.id, corner, area });
             if self.left.len() > MOST_LEFT {
                 self.left.pop_front();
             }
@@ -160,13 +226,25 @@ impl Arrangement for Desktop {
     }
 
     fn placement(&self, view: View<'_>, window: &Window) -> Option<(OutputId, Rect)> {
-        let place = window.place?;
-        let output = view.outputs.get(place.output)?;
-        match self.full_screen_on(view, place.output) {
-            None => Some((output.id, window.content_rect(&place.rect))),
-            Some(full) if full.id == window.id => Some((output.id, layout::full_screen(output.size, window.size))),
-            Some(_) => None,
+        let output = view.outputs.get(window.place?.output)?;
+        Some((output.id, self.showing(view, window)?.content.target))
+    }
+
+    /// Windows are opaque, whatever their pictures are: there is a ground behind each.
+    fn sight(&self, view: View<'_>, window: &Window) -> Option<OutputId> {
+        let (output, content) = self.placement(view, window)?;
+        if self.full_screen == Some(window.id) {
+            return Some(output);
         }
+        let index = window.place?.output;
+        let Size { width, height } = view.outputs.get(index)?.size;
+        let content = content.intersection(&Rect { x: 0, y: 0, width, height })?;
+        let in_front = view.windows.iter().rev().take_while(|other| other.id != window.id);
+        let covers = in_front
+            .filter(|other| !other.minimised)
+            .filter_map(|other| other.place)
+            .filter(|place| place.output == index);
+        sight::is_seen(content, covers.map(|place| place.rect)).then_some(output)
     }
 
     fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot> {
@@ -188,7 +266,7 @@ impl Arrangement for Desktop {
             return;
         }
         for window in view.windows.iter().rev() {
-            if let Some(place) = window.place.filter(|place| place.output == index) {
+            if let Some(place) = window.place.filter(|place| place.output == index && !window.minimised) {
                 window.elements(&place.rect, view.look(window), out);
             }
         }
@@ -202,7 +280,7 @@ impl Arrangement for Desktop {
 fn keep(windows: &mut [Window], outputs: &[SceneOutput], index: usize, before: Place) {
     let (outputs, taken) = areas(windows, outputs);
     if let Some(window) = windows.get_mut(index) {
-        let size = decoration::outer_size(window.size);
+        let size = decoration::outer_size(window.inside());
         let rect = Rect { width: size.width, height: size.height, ..before.rect };
         let place = Place { rect, ..before };
         window.place = if window.moved {
@@ -218,7 +296,7 @@ fn place(windows: &mut [Window], outputs: &[SceneOutput], index: usize) {
     let (outputs, taken) = areas(windows, outputs);
     if let Some(window) = windows.get_mut(index).filter(|window| window.place.is_none()) {
         window.moved = false;
-        window.place = layout::place(&outputs, &taken, decoration::outer_size(window.size));
+        window.place = layout::place(&outputs, &taken, decoration::outer_size(window.inside()));
     }
 }
 
@@ -226,4 +304,8 @@ fn place(windows: &mut [Window], outputs: &[SceneOutput], index: usize) {
 fn areas(windows: &[Window], outputs: &[SceneOutput]) -> (Vec<Size>, Vec<Place>) {
     let sizes = outputs.iter().map(|output| output.size).collect();
     (sizes, windows.iter().filter_map(|window| window.place).collect())
+}
+
+const fn size_of(rect: &Rect) -> Size {
+    Size { width: rect.width, height: rect.height }
 }

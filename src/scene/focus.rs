@@ -25,6 +25,8 @@ pub struct Spot {
     pub output: OutputId,
     /// The window with its decoration, on the plane.
     pub outer: Rect,
+    /// What the frame is around, on the plane: the guest's picture, and what is beside it where that has another shape.
+    pub inside: Rect,
     /// What shows the guest's picture, on the plane; never empty.
     pub content: Rect,
     /// The part of the guest's picture that is shown there, in its own pixels.
@@ -42,8 +44,10 @@ pub struct Spot {
 pub struct Hit {
     /// The window.
     pub window: WindowId,
-    /// Whether it is the guest's picture, and not the border or label.
+    /// Whether it is the guest's picture.
     pub on_content: bool,
+    /// Whether it is the border or label.
+    pub on_frame: bool,
 }
 
 /// A place in a guest's picture.
@@ -111,7 +115,8 @@ impl Stage {
         let area = self.area_at(x, y)?;
         let shown = |spot: &&Spot| spot.output == area.output && holds(&spot.outer, x, y);
         let spot = self.spots.iter().find(shown)?;
-        Some(Hit { window: spot.window, on_content: holds(&spot.content, x, y) })
+        let (on_content, on_frame) = (holds(&spot.content, x, y), !holds(&spot.inside, x, y));
+        Some(Hit { window: spot.window, on_content, on_frame })
     }
 
     /// A window that is shown.

@@ -254,6 +254,7 @@ impl Arrangement for Kiosk {
                 window: window.id,
                 output: slot.output?,
                 outer: moved(outer),
+                inside: moved(outer),
                 content: moved(target),
                 source,
                 rotation: slot.mapping.rotation,

@@ -17,6 +17,9 @@ pub const STEP: i32 = 32;
 /// Pixels of a title bar's width that stay on the output.
 pub const REACH: i32 = 64;
 
+/// The longest side that a window is given, in pixels.
+const LONGEST: i32 = 16_384;
+
 /// A place on one of the outputs, by the output's position in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -85,6 +88,59 @@ fn cascade(area: Size, taken: &[Place], size: Size) -> Option<Place> {
     };
     let rect = (0..steps).map(at).min_by_key(used)?;
     Some(Place { output: 0, rect })
+}
+
+/// A part of an output that a window is given, frame included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// All of it.
+    Whole,
+    /// Its left half.
+    LeftHalf,
+    /// Its right half.
+    RightHalf,
+}
+
+impl Region {
+    /// Its rectangle on an output of `area`; the halves meet without a gap.
+    #[must_use]
+    pub const fn of(self, area: Size) -> Rect {
+        let (half, height) = (area.width / 2, area.height);
+        match self {
+            Self::Whole => Rect { x: 0, y: 0, width: area.width, height },
+            Self::LeftHalf => Rect { x: 0, y: 0, width: half, height },
+            Self::RightHalf => Rect { x: half, y: 0, width: area.width - half, height },
+        }
+    }
+}
+
+/// Edges of a window that are moved: -1 the left or upper one, 1 the right or lower one, 0 neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Edges {
+    /// Left or right.
+    pub across: i32,
+    /// Above or below.
+    pub down: i32,
+}
+
+/// A window at `rect` after some of its edges were moved by so many pixels to the right and down: never smaller than
+/// `least`, the other edges where they were.
+#[must_use]
+pub fn resized(rect: Rect, edges: Edges, (dx, dy): (i32, i32), least: Size) -> Rect {
+    let (x, width) = stretched((rect.x, rect.width), edges.across, dx, least.width);
+    let (y, height) = stretched((rect.y, rect.height), edges.down, dy, least.height);
+    Rect { x, y, width, height }
+}
+
+fn stretched((start, length): (i32, i32), edge: i32, by: i32, least: i32) -> (i32, i32) {
+    let longer = match edge {
+        0 => return (start, length),
+        edge if edge < 0 => length.saturating_sub(by),
+        _ => length.saturating_add(by),
+    };
+    let new = longer.clamp(least, least.max(LONGEST));
+    let start = if edge < 0 { start.saturating_add(length.saturating_sub(new)) } else { start };
+    (start, new)
 }
 
 /// Where content of `size` goes on an output of `area` that it has for itself: in the middle where it is

@@ -2,7 +2,7 @@
 //! What is where on the outputs: pure geometry and description, no drawing.
 //!
 //! A [`Scene`] holds one window per guest connector, and those of Dom0's own clients, and describes each output's picture as a
-//! [`Frame`]. Content is shown at 1:1, never scaled, unless a [`kiosk`] says otherwise.
+//! [`Frame`]. Content is shown at 1:1, unless the user, or a [`kiosk`], says otherwise.
 
 mod arrangement;
 pub mod cursor;
@@ -12,20 +12,24 @@ pub mod element;
 mod face;
 pub mod fit;
 pub mod focus;
+pub mod help;
 pub mod kiosk;
 pub mod layout;
+pub mod sight;
 pub mod text;
 pub mod window;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+pub use self::arrangement::Wanted;
 use self::arrangement::{Layout, View};
 pub use self::decoration::{ClientLabel, WindowLabel};
 use self::desktop::Desktop;
 use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
 use self::face::Face;
 use self::focus::Stage;
+pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
 use self::text::Font;
 use self::window::{FIRST_ELEMENT, Window};
@@ -42,7 +46,15 @@ pub const AROUND_FULL_SCREEN: Color = Color { red: 0, green: 0, blue: 0 };
 const LARGEST: i32 = 16_384;
 
 const BANNER_ID: ElementId = ElementId(2);
-const _: () = assert!(BANNER_ID.0 < FIRST_ELEMENT, "an element of the scene's own has a window's name");
+const HELP_ID: ElementId = ElementId(3);
+const _: () = assert!(
+    BANNER_ID.0 < FIRST_ELEMENT && HELP_ID.0 < FIRST_ELEMENT,
+    "an element of the scene's own has a window's name"
+);
+
+const HINT_INK: Color = Color { red: 128, green: 138, blue: 150 };
+/// Pixels from the middle of an output to the hint.
+const HINT_BELOW: i32 = 36;
 
 /// What the secure attention picture says of itself.
 const BANNER: &str = "Secure attention: all of this is drawn by Grantway. Esc goes back.";
@@ -55,6 +67,15 @@ pub struct SceneOutput {
     pub id: OutputId,
     /// Its size in pixels.
     pub size: Size,
+}
+
+/// The reserved keys, for the user.
+#[derive(Debug, Default)]
+struct Help {
+    picture: Option<Rc<Pixmap>>,
+    /// How to have that shown; seen while there is no window.
+    hint: Option<Rc<Pixmap>>,
+    shown: bool,
 }
 
 /// All windows on all outputs.
@@ -71,6 +92,7 @@ pub struct Scene {
     arrow: Rc<Pixmap>,
     attention: bool,
     banner: Option<Rc<Pixmap>>,
+    help: Help,
     damaged: BTreeSet<OutputId>,
 }
 
@@ -100,6 +122,7 @@ impl Scene {
             arrow: cursor::arrow(),
             attention: false,
             banner,
+            help: Help::default(),
             damaged: BTreeSet::new(),
         }
     }
@@ -133,7 +156,7 @@ impl Scene {
         let size = size_of(&picture);
         let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
         window.set_picture(picture);
-        if window.size == size { self.damage(id) } else { self.resize_content(id, size) }
+        if window.size == size { self.damaged.extend(self.sight(id)) } else { self.resize_content(id, size) }
     }
 
     /// A client calls its window, or itself, something else.
@@ -192,7 +215,8 @@ impl Scene {
                 window.drew = true;
                 self.layout.get_mut().drew(window);
             }
-            self.damage(id);
+            // What uncovers a window damages its output.
+            self.damaged.extend(self.sight(id));
         }
     }
 
@@ -244,6 +268,51 @@ impl Scene {
         }
     }
 
+    /// Gives a window another size, as the user wants it. A guest's picture is scaled to fit, in its own shape; for a
+    /// client's window the size is returned that its client is to draw, or `None` for its own. In a kiosk, and full
+    /// screen, nothing happens.
+    pub fn size_window(&mut self, id: WindowId, wanted: Wanted) -> Option<Size> {
+        let index = self.windows.iter().position(|window| window.id == id)?;
+        self.damage(id);
+        let wanted = self.on_its_output(index, wanted);
+        let size = self.layout.get_mut().size_to(index, wanted, &mut self.windows, &self.outputs, self.font.as_ref());
+        self.damage(id);
+        size
+    }
+
+    /// The same with a rectangle on the window's output in the place of one on the plane of all outputs.
+    fn on_its_output(&self, index: usize, wanted: Wanted) -> Wanted {
+        let areas = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
+        let place = self.windows.get(index).and_then(|window| window.place);
+        match (wanted, place.and_then(|place| areas.get(place.output))) {
+            (Wanted::Edges { from, edges, by }, Some(area)) => {
+                Wanted::Edges { from: Rect { x: from.x.saturating_sub(area.rect.x), ..from }, edges, by }
+            }
+            (wanted, _) => wanted,
+        }
+    }
+
+    /// Takes a window off the screen until it is wanted again, or brings it back. In a kiosk nothing happens.
+    pub fn set_minimised(&mut self, id: WindowId, minimised: bool) {
+        if self.is_kiosk() || self.is_minimised(id) == minimised {
+            return;
+        }
+        self.damage(id);
+        if let Some(window) = self.windows.iter_mut().find(|window| window.id == id) {
+            window.minimised = minimised;
+        }
+        if minimised && self.layout.get().fullscreen() == Some(id) {
+            self.set_fullscreen(None);
+        }
+        self.damage(id);
+    }
+
+    /// Whether a window was taken off the screen.
+    #[must_use]
+    pub fn is_minimised(&self, id: WindowId) -> bool {
+        self.window(id).is_some_and(|window| window.minimised)
+    }
+
     /// Marks the window that has the keyboard.
     pub fn set_focus(&mut self, id: Option<WindowId>) {
         if self.focus != id {
@@ -277,6 +346,23 @@ impl Scene {
         }
     }
 
+    /// Says what [`Scene::toggle_help`] shows: the reserved key by its name, what others do with it, and the key that
+    /// shows this, if there is one.
+    pub fn set_help(&mut self, reserved: &str, lines: &[HelpLine], by: Option<&str>) {
+        let Some(font) = &self.font else { return };
+        let room = Size { width: i32::MAX, height: i32::MAX };
+        let hint = by.map(|by| format!("{reserved} and {by} show the keys"));
+        let note = |hint: String| decoration::draw_note(font, &hint, HINT_INK, BACKGROUND, room);
+        self.help = Help { picture: Some(help::draw(font, reserved, lines)), hint: hint.and_then(note), shown: false };
+        self.damage_all();
+    }
+
+    /// Shows the reserved keys over everything, or no longer.
+    pub fn toggle_help(&mut self) {
+        self.help.shown = !self.help.shown;
+        self.damage_all();
+    }
+
     /// Whether the secure attention picture is shown.
     #[must_use]
     pub const fn attention(&self) -> bool {
@@ -298,6 +384,12 @@ impl Scene {
         self.layout.get().placement(self.view(), window)
     }
 
+    /// The output on which anything is seen of a window's picture; `None` also while others cover all of it.
+    #[must_use]
+    pub fn sight(&self, id: WindowId) -> Option<OutputId> {
+        self.layout.get().sight(self.view(), self.window(id)?)
+    }
+
     /// The element that shows a window's picture, where it is in a frame.
     #[must_use]
     pub fn picture_of(&self, id: WindowId) -> Option<ElementId> {
@@ -310,6 +402,9 @@ impl Scene {
         let mut frame = Frame { elements: Vec::new(), background: BACKGROUND };
         let Some(output) = self.outputs.iter().copied().find(|other| other.id == output) else { return frame };
         frame.elements.extend(self.cursor_on(output.id));
+        if !self.attention {
+            frame.elements.extend(self.help_on(output));
+        }
         if self.attention {
             frame.elements.extend(self.banner.as_ref().and_then(|banner| banner_element(banner, output.size)));
         }
@@ -381,6 +476,19 @@ impl Scene {
 
     fn view(&self) -> View<'_> {
         View { outputs: &self.outputs, windows: &self.windows, focus: self.focus, attention: self.attention }
+    }
+
+    /// The keys, in the middle; or how to have them shown, below it, while there is no window.
+    fn help_on(&self, output: SceneOutput) -> Option<Element> {
+        let nothing = self.windows.is_empty() && self.outputs.first() == Some(&output);
+        let (picture, below) = match &self.help {
+            Help { picture: Some(picture), shown: true, .. } => (picture, 0),
+            Help { hint: Some(hint), .. } if nothing => (hint, HINT_BELOW),
+            _ => return None,
+        };
+        let Size { width, height } = output.size;
+        let target = window::in_the_middle(picture, Rect { x: 0, y: 0, width, height }, (below, Rotation::None))?;
+        Some(own_picture(HELP_ID, target, picture))
     }
 
     fn cursor_on(&self, output: OutputId) -> Option<Element> {

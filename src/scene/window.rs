@@ -6,7 +6,8 @@ use std::rc::Rc;
 use super::decoration::{self, ClientLabel};
 use super::element::{BufferId, Color, Content, Element, ElementId, Pixmap, Rect, Rotation, Size};
 use super::face::Face;
-use super::layout::Place;
+use super::fit::{self, Fit, Fitted};
+use super::layout::{Place, Region};
 use super::text::Font;
 
 /// What is behind a content that is smaller than its window.
@@ -38,13 +39,21 @@ pub struct Shown {
 pub(super) struct Window {
     pub(super) id: WindowId,
     face: Face,
+    /// Of its picture.
     pub(super) size: Size,
+    /// What the user has made of that: the picture is scaled to fit. Only a guest's window has it; a client draws
+    /// itself anew.
+    area: Option<Size>,
     pub(super) shown: Option<Shown>,
     /// What a client shows, as large as the content.
     picture: Option<Rc<Pixmap>>,
     pub(super) place: Option<Place>,
     /// The user has put it there.
     pub(super) moved: bool,
+    /// The user has taken it off the screen.
+    pub(super) minimised: bool,
+    /// The part of its output that it was given, and how it was before.
+    pub(super) given: Option<Given>,
     /// Which of the kiosk's mappings it is for.
     pub(super) slot: Option<usize>,
     /// Whether it has ever shown anything.
@@ -52,6 +61,15 @@ pub(super) struct Window {
     title: Rc<Pixmap>,
     note: Option<Rc<Pixmap>>,
     owner: [Option<Rc<Pixmap>>; 2],
+}
+
+/// A window that was given a part of its output.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    pub(super) region: Region,
+    /// Its place before, and what its area was.
+    pub(super) before: Place,
+    pub(super) area: Option<Size>,
 }
 
 /// What is to be seen of a window beside its picture.
@@ -94,10 +112,13 @@ impl Window {
             id,
             face,
             size,
+            area: None,
             shown: None,
             picture: None,
             place: None,
             moved: false,
+            minimised: false,
+            given: None,
             slot: None,
             drew: false,
             title,
@@ -108,14 +129,40 @@ impl Window {
         window
     }
 
-    /// Changes the content's size; the place is the caller's to change.
+    /// Changes the picture's size; the place is the caller's to change.
     pub(super) fn resize(&mut self, size: Size, font: Option<&Font>) {
-        let width = decoration::outer_size(size).width;
-        if width != decoration::outer_size(self.size).width {
+        self.change(size, self.area, font);
+    }
+
+    /// Gives a guest's picture another area than its own size, or its own again; the place is the caller's to change.
+    pub(super) fn set_area(&mut self, area: Option<Size>, font: Option<&Font>) {
+        self.change(self.size, area, font);
+    }
+
+    fn change(&mut self, size: Size, area: Option<Size>, font: Option<&Font>) {
+        let before = self.inside();
+        (self.size, self.area) = (size, area);
+        let inside = self.inside();
+        let width = decoration::outer_size(inside).width;
+        if width != decoration::outer_size(before).width {
             self.title = self.face.title(font, width);
         }
-        self.size = size;
-        self.draw_inside(size, font);
+        self.draw_inside(inside, font);
+    }
+
+    /// What the user has made of its size.
+    pub(super) const fn area(&self) -> Option<Size> {
+        self.area
+    }
+
+    /// The size of what the frame is around.
+    pub(super) fn inside(&self) -> Size {
+        self.area.unwrap_or(self.size)
+    }
+
+    /// Whether it is one of a guest's.
+    pub(super) const fn is_guest(&self) -> bool {
+        self.face.guest().is_some()
     }
 
     /// Draws what a mapping needs whose strip is `strip` pixels long and whose area has the size `inside`.
@@ -134,8 +181,8 @@ impl Window {
     /// A client calls its window something else, or itself.
     pub(super) fn rename(&mut self, label: ClientLabel, font: Option<&Font>) {
         self.face = Face::Client(label);
-        self.title = self.face.title(font, decoration::outer_size(self.size).width);
-        self.draw_inside(self.size, font);
+        self.title = self.face.title(font, decoration::outer_size(self.inside()).width);
+        self.draw_inside(self.inside(), font);
     }
 
     /// A client shows this, which is as large as the content.
@@ -153,23 +200,45 @@ impl Window {
         ElementId(self.id.0 << PART_BITS | Part::Content.number())
     }
 
-    /// Where the content is within the window's place.
-    pub(super) fn content_rect(&self, outer: &Rect) -> Rect {
+    /// What the frame is around, in the window's place.
+    pub(super) fn inside_rect(&self, outer: &Rect) -> Rect {
         let (x, y) = decoration::content_origin(outer);
-        Rect { x, y, width: self.size.width, height: self.size.height }
+        let Size { width, height } = self.inside();
+        Rect { x, y, width, height }
+    }
+
+    /// Where the picture is within the window's place, and which part of it that is.
+    pub(super) fn content_rect(&self, outer: &Rect) -> Fitted {
+        let inside = self.inside_rect(outer);
+        match self.area {
+            Some(_) => fit::fit(inside, self.picture_size(), Fit::Scale, Rotation::None),
+            None => Fitted { source: Rect { x: 0, y: 0, ..inside }, target: inside },
+        }
+    }
+
+    /// The size of what is shown.
+    fn picture_size(&self) -> Size {
+        self.shown.map_or(self.size, |shown| Size { width: shown.source.width, height: shown.source.height })
     }
 
     /// The window with its decoration, front to back.
     pub(super) fn elements(&self, outer: &Rect, look: Look, out: &mut Vec<Element>) {
-        let content = self.content_rect(outer);
-        let [left, right, below] = decoration::borders(outer, &content);
+        let inside = self.inside_rect(outer);
+        let [left, right, below] = decoration::borders(outer, &inside);
         for (part, rect) in [(Part::Left, left), (Part::Right, right), (Part::Below, below)] {
             out.push(self.element(part, rect, Content::Solid(self.face.color())));
         }
         out.push(self.element(Part::Title, decoration::title_bar(outer), Content::Pixmap(Rc::clone(&self.title))));
-        self.content(content, look, out);
+        match (self.area, self.shown) {
+            (Some(_), Some(shown)) if !look.owner => {
+                let Fitted { source, target } = self.content_rect(outer);
+                let (x, y) = (shown.source.x.saturating_add(source.x), shown.source.y.saturating_add(source.y));
+                out.push(self.picture(&shown, Rect { x, y, ..source }, target, Rotation::None));
+            }
+            _ => self.content(inside, look, out),
+        }
         let ground = if look.owner { self.face.color() } else { self.ground() };
-        out.push(self.element(Part::Ground, content, Content::Solid(ground)));
+        out.push(self.element(Part::Ground, inside, Content::Solid(ground)));
         if look.focused {
             let parts = [Part::RingLeft, Part::RingRight, Part::RingAbove, Part::RingBelow];
             let ring = parts.into_iter().zip(decoration::ring(outer));

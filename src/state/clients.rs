@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::control::ClientStatus;
 use crate::guest::FlipToken;
 use crate::input::{Device, GuestEvent, Owner, PointerKind, Policy, Target};
+use crate::scene::element::Size;
 use crate::scene::{ClientLabel, WindowId};
 use crate::time::Time;
 use crate::wayland::{Event, ToplevelId, Wayland};
@@ -109,7 +110,7 @@ impl State {
                 clients.wayland.shown(toplevel, now);
                 continue;
             };
-            let output = self.scene.placement(window).map(|(output, _)| output);
+            let output = self.scene.sight(window);
             self.pacing.flip(output, window, Paced::Client(toplevel), now);
         }
     }
@@ -128,6 +129,28 @@ impl State {
         let corner = self.desk.seat.world().stage.spot(window).map(|spot| (spot.content.x, spot.content.y));
         clients.wayland.tell(toplevel, corner.unwrap_or_default(), event, self.now);
         true
+    }
+
+    /// If the window is a client's, that is to draw it in this size, or in its own.
+    pub(super) fn ask_client(&mut self, window: WindowId, size: Option<Size>) {
+        if let Some(clients) = &mut self.clients
+            && let Some(toplevel) = clients.toplevel(window)
+        {
+            clients.wayland.configure(toplevel, size);
+        }
+    }
+
+    /// A client is asked to close its window. A guest's is its display, and there as long as the guest is.
+    pub(super) fn close_focused(&mut self) {
+        let Some(window) = self.desk.seat.focus() else { return };
+        match &mut self.clients {
+            Some(clients) if clients.toplevel(window).is_some() => {
+                clients.toplevel(window).into_iter().for_each(|toplevel| clients.wayland.close(toplevel));
+            }
+            _ => tracing::info!(
+                "a guest's window can't be closed: it is the guest's display; `xl shutdown` ends the guest"
+            ),
+        }
     }
 
     /// The focus is at this window, a client's or not.

@@ -9,8 +9,8 @@ use crate::guest::Context;
 use crate::guest::link::Link;
 use crate::input::{Command, Device, GuestEvent, Keymap, Outcome, Owner, PointerKind, Seat, Target, World};
 use crate::kbdif::{Capabilities, Contact, ContactEvent, Input};
-use crate::scene::WindowId;
 use crate::scene::element::OutputId;
+use crate::scene::{Wanted, WindowId};
 use crate::time::Time;
 
 use super::State;
@@ -119,6 +119,9 @@ impl State {
                 self.scene.move_window(window, at, grip);
                 self.look();
             }
+            Outcome::Resize { window, from, edges, by } => {
+                self.size_window(window, Wanted::Edges { from, edges, by });
+            }
             Outcome::Attention(shown) => {
                 tracing::info!("secure attention {}", if shown { "begins" } else { "ends" });
                 self.scene.set_attention(shown);
@@ -130,11 +133,33 @@ impl State {
                 self.scene.set_fullscreen(window);
                 self.look();
             }
+            Outcome::Command(Command::Region(region)) => self.size_focused(Wanted::Region(region)),
+            Outcome::Command(Command::Minimise) => {
+                if let Some(window) = self.desk.seat.focus() {
+                    self.scene.set_minimised(window, true);
+                    self.look();
+                }
+            }
+            Outcome::Command(Command::Help) => self.scene.toggle_help(),
+            Outcome::Command(Command::Close) => self.close_focused(),
+            Outcome::Command(Command::NaturalSize) => self.size_focused(Wanted::Natural),
             Outcome::Command(Command::Terminate) => {
                 tracing::info!("the session ends, as the user's keys say");
                 self.terminate = true;
             }
         }
+    }
+
+    fn size_focused(&mut self, wanted: Wanted) {
+        if let Some(window) = self.desk.seat.focus() {
+            self.size_window(window, wanted);
+        }
+    }
+
+    fn size_window(&mut self, window: WindowId, wanted: Wanted) {
+        let size = self.scene.size_window(window, wanted);
+        self.ask_client(window, size);
+        self.look();
     }
 
     /// Gives the next or previous guest the focus; full screen stays full screen.
@@ -151,6 +176,8 @@ impl State {
             (None, false) => 0,
         };
         let Some(window) = guests.get(next).and_then(|windows| windows.first().copied()) else { return };
+        self.scene.set_minimised(window, false);
+        self.look();
         if full_screen {
             self.scene.set_fullscreen(Some(window));
             self.look();
@@ -164,7 +191,7 @@ impl State {
         let may = |window: &WindowId| {
             let policy = world.target(*window).map(|target| target.policy.allowed);
             let allowed = policy.is_some_and(|allowed| allowed != crate::input::Allowed::View);
-            allowed && (hidden_too || world.is_shown(*window))
+            allowed && (hidden_too || world.is_shown(*window) || self.scene.is_minimised(*window))
         };
         let links = self.registry.devices_by_key().filter_map(|(_, entry)| entry.link());
         let mut guests: Vec<Vec<WindowId>> =

@@ -29,7 +29,7 @@ use self::seat::Way;
 use self::server::{ClientState, Server, done};
 use crate::backend::{OutputId, OutputInfo};
 use crate::input::GuestEvent;
-use crate::scene::element::Pixmap;
+use crate::scene::element::{Pixmap, Size};
 use crate::time::Time;
 
 /// Names for sockets in `XDG_RUNTIME_DIR`: `wayland-1` and on; `wayland-0` is where clients look that were told
@@ -203,6 +203,23 @@ impl Wayland {
         }
         if let Some((output, _)) = output.and_then(|output| self.outputs.get(&output)) {
             output.enter(surface);
+        }
+    }
+
+    /// Asks a window's client to draw it in this size, or in its own. It may take another one.
+    pub fn configure(&mut self, window: ToplevelId, size: Option<Size>) {
+        if let Some(toplevel) = self.server.toplevels.get(&window) {
+            toplevel.surface.with_pending_state(|state| state.size = size.map(|size| (size.width, size.height).into()));
+            if toplevel.surface.is_initial_configure_sent() {
+                toplevel.surface.send_pending_configure();
+            }
+        }
+    }
+
+    /// Asks a window's client to close it.
+    pub fn close(&mut self, window: ToplevelId) {
+        if let Some(toplevel) = self.server.toplevels.get(&window) {
+            toplevel.surface.send_close();
         }
     }
 

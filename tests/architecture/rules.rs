@@ -45,7 +45,7 @@ const RULES: &[Rule] = &[
     Rule { module: "backend", may: &["buffer", "scene::element", "time"], never: &[] },
     Rule {
         module: "input",
-        may: &["scene::focus", "scene::element", "backend", "time"],
+        may: &["scene::focus", "scene::element", "scene::layout", "backend", "time"],
         never: &["calloop", "nix", "Instant", "std::fs", "std::net", "std::os"],
     },
     Rule {

@@ -7,6 +7,7 @@ use grantway::input::{
     Allowed, Bindings, Chord, Confine, Device, GuestEvent, Outcome, Owner, PointerKind, Policy, Seat, Target, World,
 };
 use grantway::scene::element::{Color, Size};
+use grantway::scene::layout::Region;
 use grantway::scene::{Scene, SceneOutput, WindowId, WindowLabel};
 
 pub(crate) const MODIFIER: u32 = 97;
@@ -30,6 +31,8 @@ pub(crate) fn bindings() -> Bindings {
         (TAB, Chord::NextGuest),
         (41, Chord::PreviousGuest),
         (33, Chord::FullScreen),
+        (103, Chord::Region(Region::Whole)),
+        (50, Chord::Minimise),
         (RELEASE, Chord::ReleasePointer),
         (14, Chord::Terminate),
     ];

@@ -103,6 +103,7 @@ fn a_window_that_is_larger_than_its_output_ends_with_it() {
         window,
         output: OutputId(1),
         outer: content,
+        inside: content,
         content,
         source: Rect { x: 0, y: 0, ..content },
         rotation: Rotation::None,

@@ -3,7 +3,6 @@
 
 use grantway::backend::input::{InputDevice, InputKind, TouchEvent};
 use grantway::input::{Allowed, Command, Confine, GuestEvent, Outcome, PointerKind, Policy, Refusal};
-use grantway::scene::WindowId;
 use grantway::scene::element::Size;
 
 use crate::desk::{A, ALL, B, CAPS, Desk, ESC, KEYBOARD, LEFT, MODIFIER, MOUSE, RELEASE, RIGHT, SHIFT, TAB, device};
@@ -384,86 +383,4 @@ fn a_window_that_goes_takes_what_was_held_there_with_it_though_its_guest_has_ano
     assert_eq!(desk.told(), ["1: -42"]);
     desk.key(SHIFT, false);
     assert_eq!(desk.told(), [""; 0]);
-}
-
-/// Where the seat wants windows to be, as the compositor does it.
-fn follow(desk: &mut Desk) -> usize {
-    let mut moves = 0;
-    for outcome in desk.seat.take_outcomes() {
-        if let Outcome::Move { window, at, grip } = outcome {
-            desk.scene.move_window(window, at, grip);
-            moves += 1;
-        }
-    }
-    desk.look();
-    moves
-}
-
-fn corner(desk: &Desk, window: WindowId) -> (i32, i32) {
-    let outer = desk.scene.stage().spot(window).unwrap().outer;
-    (outer.x, outer.y)
-}
-
-#[test]
-fn a_window_is_moved_by_its_frame_and_nobody_is_told() {
-    let (mut desk, first, second) = Desk::two();
-    let (x, y) = corner(&desk, first);
-    let other = corner(&desk, second);
-    desk.point(x + 50, y + 10);
-    desk.button(LEFT, true);
-    assert_eq!(desk.seat.focus(), Some(first));
-    // Over the other guest, and with another button down.
-    desk.point(other.0 + 90, other.1 + 110);
-    assert_eq!(follow(&mut desk), 1);
-    assert_eq!(corner(&desk, first), (other.0 + 40, other.1 + 100));
-    assert_eq!(corner(&desk, second), other);
-    desk.moved(-7, 5);
-    desk.wheel(120);
-    assert_eq!(follow(&mut desk), 1);
-    assert_eq!(corner(&desk, first), (other.0 + 33, other.1 + 105));
-    desk.button(LEFT, false);
-    desk.moved(3, 3);
-    assert_eq!(follow(&mut desk), 0);
-    assert_eq!(desk.told(), [""; 0]);
-}
-
-#[test]
-fn only_the_left_button_moves_a_window_and_only_by_its_frame() {
-    let (mut desk, first, _) = Desk::two();
-    let (x, y) = corner(&desk, first);
-    desk.point(x + 50, y + 10);
-    desk.button(RIGHT, true);
-    desk.moved(10, 10);
-    desk.button(RIGHT, false);
-    desk.point_into(first, 5, 5);
-    desk.button(LEFT, true);
-    desk.moved(10, 10);
-    desk.button(LEFT, false);
-    assert_eq!(follow(&mut desk), 0);
-    assert_eq!(corner(&desk, first), (x, y));
-}
-
-#[test]
-fn what_takes_the_focus_or_the_window_ends_a_move() {
-    let (mut desk, first, second) = Desk::two();
-    let (x, y) = corner(&desk, first);
-    desk.point(x + 50, y + 10);
-    desk.button(LEFT, true);
-    desk.chord(ESC);
-    desk.moved(10, 10);
-    assert_eq!(follow(&mut desk), 0, "secure attention");
-    desk.chord(ESC);
-    desk.button(LEFT, false);
-    desk.point(x + 50, y + 10);
-    desk.button(LEFT, true);
-    desk.seat.focus_window(second);
-    desk.moved(10, 10);
-    assert_eq!(follow(&mut desk), 0, "another window has the focus");
-    desk.button(LEFT, false);
-    desk.point(x + 50, y + 10);
-    desk.button(LEFT, true);
-    desk.scene.remove_window(first);
-    desk.look();
-    desk.moved(10, 10);
-    assert_eq!(follow(&mut desk), 0, "it is gone");
 }

@@ -3,9 +3,9 @@
 //! place.
 
 use grantway::scene::decoration::{TITLE, outer_size};
-use grantway::scene::element::{Color, OutputId, Rect, Size};
+use grantway::scene::element::{BufferId, Color, OutputId, Rect, Size};
 use grantway::scene::layout::REACH;
-use grantway::scene::{Scene, SceneOutput, WindowId, WindowLabel};
+use grantway::scene::{Scene, SceneOutput, Shown, WindowId, WindowLabel};
 use proptest::prelude::*;
 
 const LEFT: OutputId = OutputId(1);
@@ -126,4 +126,49 @@ proptest! {
             prop_assert!(shown.height == TITLE && shown.width >= REACH, "{bar:?} on {area:?}");
         }
     }
+}
+
+#[test]
+fn a_picture_that_others_cover_is_not_seen_and_damages_nothing() {
+    let mut scene = two_outputs();
+    let below = scene.add_window(label("below"), CONTENT);
+    let (left, right) = (scene.add_window(label("left"), CONTENT), scene.add_window(label("right"), CONTENT));
+    let rect = outer(&scene, below);
+    assert_eq!(scene.sight(below), Some(LEFT));
+    scene.move_window(left, (rect.x, rect.y), (150, 0));
+    assert_eq!(scene.sight(below), Some(LEFT), "half of it is free");
+    scene.move_window(right, (rect.x + 150, rect.y), (0, 0));
+    assert_eq!(scene.sight(below), None);
+    assert!(scene.placement(below).is_some());
+    scene.take_damaged();
+    let source = Rect { x: 0, y: 0, width: CONTENT.width, height: CONTENT.height };
+    scene.show(below, Some(Shown { buffer: BufferId(1), source, version: 1 }));
+    assert_eq!(scene.take_damaged(), []);
+    scene.raise(below);
+    assert_eq!((scene.sight(below), scene.sight(left)), (Some(LEFT), Some(LEFT)));
+    assert_eq!(scene.take_damaged(), [LEFT]);
+    // Beside the outputs nothing is seen either.
+    let Rect { width, .. } = outer(&scene, right);
+    scene.move_window(right, (0, 100), (width - REACH, 0));
+    assert_eq!(scene.sight(right), Some(LEFT));
+    scene.set_fullscreen(Some(left));
+    assert_eq!((scene.sight(below), scene.sight(left)), (None, Some(LEFT)));
+}
+
+#[test]
+fn a_window_taken_off_the_screen_is_not_there_until_it_is_wanted_again() {
+    let mut scene = two_outputs();
+    let (first, second) = (scene.add_window(label("first"), CONTENT), scene.add_window(label("second"), CONTENT));
+    let place = outer(&scene, first);
+    scene.take_damaged();
+    scene.set_minimised(first, true);
+    assert_eq!(scene.take_damaged(), [LEFT]);
+    assert_eq!((scene.placement(first), scene.sight(first)), (None, None));
+    assert!(scene.stage().spot(first).is_none() && scene.stage().spot(second).is_some());
+    scene.set_minimised(first, false);
+    assert_eq!(outer(&scene, first), place);
+    scene.set_fullscreen(Some(first));
+    scene.set_minimised(first, true);
+    assert_eq!(scene.fullscreen(), None, "the others are seen again");
+    assert!(scene.stage().spot(second).is_some());
 }

@@ -8,7 +8,7 @@ use grantway::backend::{Commit, OutputInfo, PixelLayout, Presentation};
 use grantway::control::Picture;
 use grantway::scene::decoration::{BORDER, TITLE, readable_on};
 use grantway::scene::element::{Color, OutputId, Pixmap, Rect, Size};
-use grantway::scene::{AROUND_FULL_SCREEN, BACKGROUND, Scene, SceneOutput, Shown, WindowId, WindowLabel};
+use grantway::scene::{AROUND_FULL_SCREEN, BACKGROUND, HelpLine, Scene, SceneOutput, Shown, WindowId, WindowLabel};
 
 use crate::support::{GuestMemory, code, headless, noise, pixel, settle};
 
@@ -270,4 +270,27 @@ fn gradient(width: u32, height: u32) -> Vec<u8> {
         .flat_map(|y| (0..width).map(move |x| (x, y)))
         .flat_map(|(x, y)| [part(x, width), part(y, height), 128, 0])
         .collect()
+}
+
+/// For the eye, too.
+#[test]
+fn the_reserved_keys_are_shown_over_everything_but_secure_attention() {
+    let (mut backend, mut scene, outputs) = start(&[(1280, 800)]);
+    let line = |key: &str, does| HelpLine { key: key.to_owned(), does };
+    scene.set_help("right-ctrl", &[line("esc", "who owns what"), line("left button", "move a window")], Some("slash"));
+    save("scene-hint.png", &show(&mut backend, &scene, outputs[0]));
+    let window = scene.add_window(label("web", 3, 0, BLUE), size(640, 360));
+    scene.set_fullscreen(Some(window));
+    let without = show(&mut backend, &scene, outputs[0]);
+    scene.toggle_help();
+    let with = show(&mut backend, &scene, outputs[0]);
+    save("scene-help.png", &with);
+    assert_ne!(pixel(&with, 640, 400), pixel(&without, 640, 400));
+    scene.set_attention(true);
+    let attention = scene.frame(outputs[0]).elements.len();
+    scene.toggle_help();
+    assert_eq!(scene.frame(outputs[0]).elements.len(), attention);
+    show(&mut backend, &scene, outputs[0]);
+    scene.set_attention(false);
+    assert_eq!(show(&mut backend, &scene, outputs[0]).pixels, without.pixels);
 }

@@ -58,7 +58,7 @@ scenarios! {
     input_focus: "input-focus",
     kiosk_modes: "kiosk-modes",
     screen_off: "screen-off",
-    window_moved: "window-moved",
+    window_dragged: "window-dragged",
     write_without_flip: "write-without-flip",
 }
 

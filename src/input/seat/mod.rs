@@ -2,13 +2,14 @@
 //! What the user does right now, and who is told of it.
 //!
 //! The rules, in the order in which they hold:
-//! 1. While the reserved key is held, keys, buttons and wheel are the compositor's.
+//! 1. While the reserved key is held, keys, buttons and wheel are the compositor's; so is a button that holds a window.
 //! 2. While the secure attention picture is shown, or the session is switched away, nobody is told anything.
 //! 3. Keys go to the window with the focus; the pointer too, while it is over that window or a button is held
 //!    there; each finger to the window that it came down on.
 //! 4. What a guest was told to be down is told to be up when the user lets go of it, and before its guest
 //!    loses the focus or is hidden. Nobody else is ever told of it.
 
+mod hold;
 mod pointer;
 mod touch;
 
@@ -16,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use self::pointer::{BTN_LEFT, Grab, Moving, Pointer};
+use self::hold::HeldWindow;
+use self::pointer::{Grab, Pointer};
 use self::touch::Fingers;
 use super::binding::{Bindings, Chord};
 use super::view::{Locks, Views, is_button};
@@ -66,8 +68,8 @@ pub struct Seat {
     grab: Option<Grab>,
     /// The window that a button is held in, if any.
     drag: Option<WindowId>,
-    /// The window that is moved, while the left button is down.
-    moving: Option<Moving>,
+    /// The window that is moved, or whose edges are, while a button is down.
+    held_window: Option<HeldWindow>,
     wheel: Wheel,
     locks: Locks,
     attention: bool,
@@ -91,7 +93,7 @@ impl Seat {
             pointer: Pointer::default(),
             grab: None,
             drag: None,
-            moving: None,
+            held_window: None,
             wheel: Wheel::default(),
             locks: Locks::default(),
             attention: false,
@@ -284,6 +286,8 @@ impl Seat {
         if self.reserved() {
             if let Some(chord) = self.bindings.chord(code) {
                 self.chord(chord);
+            } else {
+                self.take_hold(code);
             }
         } else if self.attention {
             if code == KEY_ESC {
@@ -312,12 +316,18 @@ impl Seat {
             Chord::NextGuest => self.out.push(Outcome::Command(Command::NextGuest)),
             Chord::PreviousGuest => self.out.push(Outcome::Command(Command::PreviousGuest)),
             Chord::FullScreen => self.out.push(Outcome::Command(Command::FullScreen)),
+            Chord::Region(region) => self.out.push(Outcome::Command(Command::Region(region))),
+            Chord::Help => self.out.push(Outcome::Command(Command::Help)),
+            Chord::Minimise => self.out.push(Outcome::Command(Command::Minimise)),
+            Chord::Close => self.out.push(Outcome::Command(Command::Close)),
+            Chord::NaturalSize => self.out.push(Outcome::Command(Command::NaturalSize)),
             Chord::ReleasePointer => self.grab = None,
         }
     }
 
     fn released(&mut self, code: u32) {
-        if code == BTN_LEFT && self.moving.take().is_some() {
+        if self.held_window.is_some_and(|held| held.button == code) {
+            self.held_window = None;
             self.deliver_position();
         }
         if let Some((owner, window)) = self.views.release(code) {
@@ -373,7 +383,7 @@ impl Seat {
         }
         self.grab = None;
         self.drag = None;
-        self.moving = None;
+        self.held_window = None;
         self.wheel.reset();
     }
 
@@ -393,7 +403,7 @@ impl Seat {
         if !stays {
             self.grab = None;
             self.drag = None;
-            self.moving = None;
+            self.held_window = None;
             self.wheel.reset();
         }
         self.focus = window;

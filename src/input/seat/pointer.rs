@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The pointer: where it is, who has it, and what its buttons and wheel do.
 
+use super::hold::{BTN_LEFT, HeldWindow};
 use super::{Outcome, Seat};
 use crate::backend::input::{Axis, Fraction};
 use crate::input::GuestEvent;
@@ -10,9 +11,6 @@ use crate::scene::focus::{Stage, WindowId, nearest_in};
 /// Parts of a pixel in which motion is counted.
 const PARTS: i32 = 256;
 
-/// Linux's code of the left button.
-pub(super) const BTN_LEFT: u32 = 0x110;
-
 /// Who has the pointer for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Grab {
@@ -20,14 +18,6 @@ pub(super) enum Grab {
     Confined(WindowId),
     /// It stays where it is, and the window's guest gets its motion.
     Locked(WindowId),
-}
-
-/// A window that the user moves by its frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moving {
-    window: WindowId,
-    /// What is held: pixels from the window's upper left corner, frame included.
-    grip: (i32, i32),
 }
 
 impl Grab {
@@ -53,7 +43,7 @@ pub(super) struct Pointer {
 }
 
 impl Pointer {
-    const fn pixel(&self) -> (i32, i32) {
+    pub(super) const fn pixel(&self) -> (i32, i32) {
         (self.x.div_euclid(PARTS), self.y.div_euclid(PARTS))
     }
 
@@ -121,12 +111,8 @@ impl Seat {
     }
 
     fn pointer_moved(&mut self) {
-        match self.moving {
-            Some(Moving { window, grip }) => {
-                let at = self.pointer.pixel();
-                self.out.push(Outcome::Move { window, at, grip });
-            }
-            None => self.deliver_position(),
+        if !self.drag_window() {
+            self.deliver_position();
         }
     }
 
@@ -163,8 +149,8 @@ impl Seat {
             Grab::Confined(window) => world.pointer(*window).is_some() && world.confines(*window),
         });
         self.drag = self.drag.filter(|window| world.pointer(*window).is_some());
-        let still = |moving: &Moving| world.stage.spot(moving.window).is_some_and(|spot| !spot.full_screen);
-        self.moving = self.moving.filter(still);
+        let still = |held: &HeldWindow| world.stage.spot(held.window).is_some_and(|spot| !spot.full_screen);
+        self.held_window = self.held_window.filter(still);
     }
 
     /// The pointer was brought to a window: it is locked to it or confined where that is wanted. Whether it
@@ -206,7 +192,7 @@ impl Seat {
     /// The window that gets what the pointer does.
     #[must_use]
     pub fn pointed(&self) -> Option<WindowId> {
-        if self.moving.is_some() {
+        if self.held_window.is_some() {
             return None;
         }
         if let Some(Grab::Locked(window)) = self.grab {
@@ -267,17 +253,11 @@ impl Seat {
             self.out.push(Outcome::Focus(window));
         }
         self.set_focus(window);
-        if code == BTN_LEFT {
-            self.moving = hit.filter(|hit| !hit.on_content).and_then(|hit| self.hold(hit.window));
+        if let Some(hit) = hit.filter(|hit| hit.on_frame && code == BTN_LEFT) {
+            self.hold_frame(hit.window);
         }
         let content = hit.filter(|hit| hit.on_content).map(|hit| hit.window).filter(|hit| Some(*hit) == window);
         content.is_some_and(|window| self.engage(window))
-    }
-
-    fn hold(&self, window: WindowId) -> Option<Moving> {
-        let spot = self.world.stage.spot(window).filter(|spot| !spot.full_screen)?;
-        let (x, y) = self.pointer.pixel();
-        Some(Moving { window, grip: (x - spot.outer.x, y - spot.outer.y) })
     }
 
     pub(super) fn turn(&mut self, axis: Axis, v120: i32) {

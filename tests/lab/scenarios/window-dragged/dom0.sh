@@ -11,21 +11,33 @@ wait_for 300 "a picture of beta" guest_status_is beta '.connectors[0].format' XR
 # beta came last, so it is in front of alpha as soon as they overlap: alpha is the one that is dragged.
 read -r x y width height <<<"$(window alpha 0)"
 read -r beta_x beta_y _ <<<"$(window beta 0)"
-grip_x=$((x + 40)) grip_y=$((y - 12))
-move_to $grip_x $grip_y
-press left
-move_to $((grip_x + 10)) $((grip_y + 10))
+# drag X Y DX DY: the left button, held from there on. The title bar is 25 pixels high, the border 3.
+drag() {
+    move_to "$1" "$2"
+    press left
+    move_to $(($1 + $3 / 2)) $(($2 + $4 / 2))
+    move_to $(($1 + $3)) $(($2 + $4))
+    release left
+}
+window_is() { [ "$(window "$1" 0)" = "$2" ]; }
+
+drag $((x + width + 1)) $((y + height + 1)) "$width" "$height"
+wait_for 60 "alpha's window to be twice as large" window_is alpha "$x $y $((2 * width)) $((2 * height))"
+move_to 1200 750
+await_picture "alpha's picture, scaled" "$x $y $((2 * width)) $((2 * height))" alpha.png doubled
+screendump scaled
+drag $((x + 2 * width + 1)) $((y + 2 * height + 1)) "-$width" "-$height"
+wait_for 60 "alpha's window to be as large as its picture" window_is alpha "$x $y $width $height"
+
 # To where beta is, a little to the lower right.
-move_to $((grip_x + beta_x - x + 60)) $((grip_y + beta_y - y + 90))
-release left
+drag $((x + 40)) $((y - 12)) $((beta_x - x + 60)) $((beta_y - y + 90))
 place="$((beta_x + 60)) $((beta_y + 90)) $width $height"
-is_there() { [ "$(window alpha 0)" = "$place" ]; }
-wait_for 60 "alpha's window to be at $place" is_there
+wait_for 60 "alpha's window to be at $place" window_is alpha "$place"
 expect "where beta's window is" "$beta_x $beta_y 320 240" "$(window beta 0)"
 # The button is up, and the cursor beside both.
 move_to 600 700
 await_picture "alpha's window over beta's" "$place" alpha.png
-is_there || fail "alpha's window has moved without being held"
+window_is alpha "$place" || fail "alpha's window has moved without being held"
 # beta comes to the front by a click.
 move_to $((beta_x + 5)) $((beta_y + 5))
 click left

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the reserved keys do, in a few words, for the screen.
+
+use crate::config::KeysConfig;
+use crate::scene::{HelpLine, Scene};
+
+/// In the order of [`KeysConfig::chords`].
+const DOES: [&str; 13] = [
+    "who owns what; all is let go",
+    "the next window",
+    "the window before",
+    "full screen",
+    "all of the screen, framed",
+    "its left half",
+    "its right half",
+    "as large as the picture",
+    "off the screen",
+    "close (Dom0's own)",
+    "free the pointer",
+    "these keys",
+    "end Grantway",
+];
+
+const BUTTONS: [(&str, &str); 2] = [("left button", "move a window"), ("right button", "change its size")];
+
+/// Tells the scene what to show.
+pub(super) fn tell(scene: &mut Scene, keys: &KeysConfig) {
+    let chords = keys.chords().into_iter().zip(DOES).filter_map(|((_, key), does)| Some((key?.to_string(), does)));
+    let buttons = BUTTONS.map(|(key, does)| (key.to_owned(), does));
+    let lines: Vec<_> = chords.chain(buttons).map(|(key, does)| HelpLine { key, does }).collect();
+    let by = keys.help.map(|key| key.to_string());
+    scene.set_help(&keys.reserved.to_string(), &lines, by.as_deref());
+}
