@@ -12,6 +12,7 @@ mod device;
 mod displays;
 mod dumb;
 mod flight;
+mod flips;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
 #[allow(unsafe_code, reason = "one system call")]
