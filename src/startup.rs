@@ -134,7 +134,8 @@ fn open_kms(config: &Config) -> Result<(Box<dyn Presentation>, &'static str), Fa
     }
     let device = config.backend.drm_device.clone();
     let compose_only = config.backend.scanout == ScanoutKind::Off;
-    let kms = Kms::new(KmsConfig { session, device, outputs, panels, renderer, compose_only })?;
+    let variable_refresh = config.backend.variable_refresh;
+    let kms = Kms::new(KmsConfig { session, device, outputs, panels, renderer, compose_only, variable_refresh })?;
     let renderer = kms.renderer_name();
     Ok((Box::new(kms), renderer))
 }

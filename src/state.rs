@@ -241,7 +241,9 @@ impl State {
     fn presentation_event(&mut self, event: Event, now: Time) {
         match event {
             Event::OutputAdded(output) => {
-                self.pacing.output_added(output.id, output.refresh);
+                if !self.power.is_off(output.id) {
+                    self.pacing.output_added(output.id, output.refresh, output.variable);
+                }
                 self.outputs_changed();
             }
             Event::OutputRemoved(output) => {

@@ -37,6 +37,8 @@ pub struct OutputInfo {
     pub height: u32,
     /// Time between two frames; at least 1 ms.
     pub refresh: Duration,
+    /// Whether it shows frames whenever they come (VRR), `refresh` apart at the least.
+    pub variable: bool,
     /// The display's EDID as the kernel read it, where there is a display that has one.
     pub edid: Option<Rc<[u8]>>,
 }

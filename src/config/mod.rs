@@ -74,6 +74,8 @@ pub struct BackendConfig {
     pub scanout: ScanoutKind,
 }
 
+    /// Whether displays that can show a frame whenever it comes (VRR) do so.
+    pub variable_refresh: bool,
 /// Which backend presents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]

@@ -128,7 +128,10 @@ pub struct OutputStatus {
     pub height: u32,
     /// Frames a second, in mHz.
     pub refresh_mhz: u32,
-    /// Frames shown so far.
+    /// Whether it shows frames whenever they come; `refresh_mhz` is its highest rate then.
+    #[serde(default)]
+    pub variable_refresh: bool,
+    /// Frames shown since it was last switched on.
     pub frames: u64,
     /// The plane that shows our cursor, such as `plane 41 (cursor)`, while it is on this output.
     #[serde(default)]

@@ -201,6 +201,29 @@ fn after_a_while_without_frames_nothing_is_waited_for() {
 }
 
 #[test]
+fn a_variable_display_is_given_a_frame_whenever_it_comes_but_not_faster_than_it_can() {
+    let variable = || {
+        let mut pacer = running(DRAWN, &["a"]);
+        pacer.set_refresh(TICK, true);
+        pacer.committed(Commit::Submitted, DRAWN, ms(17));
+        assert!(pacer.presented(ms(40)).is_empty());
+        pacer
+    };
+    // Its clock is not that of the frames before: 40 ms is no multiple of 16.
+    let mut pacer = variable();
+    pacer.add_flip("a", "a", ms(44));
+    let begin = pacer.deadline().unwrap();
+    assert!((ms(52)..ms(56)).contains(&begin), "{begin:?}: just before the shortest time is over");
+    assert!(pacer.tick(begin).is_empty() && pacer.wants_redraw());
+    let mut pacer = variable();
+    pacer.add_flip("a", "a", ms(61));
+    assert!(pacer.wants_redraw(), "it is over: a fixed display would have been waited for until 70 ms");
+    // What changes nothing does not make its guest flip without end.
+    pacer.committed(Commit::NoDamage, DRAWN, ms(61));
+    assert!(pacer.deadline().is_some_and(|due| due > ms(61)));
+}
+
+#[test]
 fn a_display_that_never_answers_does_not_hold_flips_up() {
     let mut pacer = Pacer::new(TICK);
     pacer.add_flip((), 'a', ms(5));
