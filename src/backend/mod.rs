@@ -196,6 +196,9 @@ pub trait Presentation {
         true
     }
 
+    /// Switches the output's display off until the next commit, and forgets a frame on its way to it.
+    fn switch_off(&mut self, _output: OutputId) {}
+
     /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
     fn bytes_copied(&self, buffer: BufferId) -> u64;
 

@@ -133,6 +133,9 @@ pub struct OutputStatus {
     pub variable_refresh: bool,
     /// Frames shown since it was last switched on.
     pub frames: u64,
+    /// Whether it is switched off.
+    #[serde(default)]
+    pub off: bool,
     /// The plane that shows our cursor, such as `plane 41 (cursor)`, while it is on this output.
     #[serde(default)]
     pub cursor_plane: Option<String>,

@@ -243,7 +243,7 @@ impl<W: Copy + PartialEq, T> Pacer<W, T> {
         let mut done = Vec::new();
         match self.state {
             RedrawState::Scheduled { at } if at <= now => {
-                self.aim = Some(self.next_vblank(at));
+                self.aim = Some(self.next_chance(at));
                 self.state = RedrawState::Queued;
             }
             RedrawState::EstimatedVblank { due, redraw_needed } if due <= now => {
@@ -286,7 +286,7 @@ impl<W: Copy + PartialEq, T> Pacer<W, T> {
     /// A frame is to be begun so late that it just makes the next vblank after `now`.
     fn schedule(&mut self, now: Time) {
         let known = self.last_vblank.is_some_and(|last| now.saturating_sub(last) < PHASE_KNOWN);
-        let at = self.next_vblank(now).saturating_sub(self.lead.get());
+        let at = self.next_chance(now).saturating_sub(self.lead.get());
         self.state = if known && now < at { RedrawState::Scheduled { at } } else { RedrawState::Queued };
     }
 

@@ -254,7 +254,7 @@ fn a_hidden_flip_takes_the_hidden_interval() {
 fn an_output_that_goes_takes_no_flip_along() {
     let mut pacing = Pacing::new(ms(100));
     let output = OutputId(1);
-    pacing.output_added(output, TICK);
+    pacing.output_added(output, TICK, false);
     pacing.flip(Some(output), (), 'a', ms(0));
     pacing.committed(output, Commit::Submitted, DRAWN, ms(1));
     pacing.flip(Some(output), (), 'b', ms(2));
@@ -354,7 +354,7 @@ impl World {
                     self.done(done);
                 }
             }
-            Op::Plug(output) => self.pacing.output_added(OutputId(u32::from(output)), TICK),
+            Op::Plug(output) => self.pacing.output_added(OutputId(u32::from(output)), TICK, output % 2 == 1),
             Op::Unplug(output) => {
                 let done = self.pacing.output_removed(OutputId(u32::from(output)));
                 self.done(done);

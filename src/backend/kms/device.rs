@@ -258,6 +258,16 @@ impl Device {
         }
     }
 
+    /// Switches the display off, until the next frame.
+    pub(super) fn switch_off(&mut self, id: OutputId, now: Time) {
+        let Some(output) = self.outputs.iter_mut().find(|output| output.id == id) else { return };
+        output.flight.give_up(now);
+        // Nobody waits for it.
+        let _ = output.report(now);
+        self.pipeline.switch_off(output.crtc);
+        tracing::info!(output = output.plan.name, "the display is switched off");
+    }
+
     /// The kernel says that a frame is on the display.
     pub(super) fn flipped(
         &mut self,

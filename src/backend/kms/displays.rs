@@ -437,6 +437,17 @@ where
         display.compose(1, Refusal::JustSet);
     }
 
+    fn switch_off(&mut self, crtc: crtc::Handle) {
+        let Some(display) = self.displays.get_mut(&crtc) else { return };
+        if let Err(error) = display.compositor.clear() {
+            tracing::warn!(%error, "a display could not be switched off");
+            return;
+        }
+        (display.shown, display.flying) = (Vec::new(), None);
+        self.reset(crtc);
+        self.sweep();
+    }
+
     fn draws(&self, crtc: crtc::Handle) -> bool {
         self.displays.get(&crtc).is_none_or(|display| display.draws)
     }

@@ -340,6 +340,16 @@ impl Presentation for Kms {
         device.filter(|_| !self.paused).map_or(Commit::Skipped, |device| device.commit(output, frame))
     }
 
+    fn switch_off(&mut self, output: OutputId) {
+        let now = monotonic();
+        let device = self.devices.iter_mut().find(|device| device.has(output));
+        if let Some(device) = device.filter(|_| !self.paused) {
+            device.switch_off(output, now);
+            // What its planes showed is free.
+            self.let_go(now);
+        }
+    }
+
     fn bytes_copied(&self, buffer: BufferId) -> u64 {
         self.devices.iter().map(|device| device.pipeline.bytes_copied(buffer)).sum()
     }
