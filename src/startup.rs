@@ -47,8 +47,8 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     let (presentation, renderer) = open_backend(&config)?;
     tracing::info!("backend {}, renderer {renderer}; control socket {}", presentation.name(), socket.display());
     let hidden_interval = Duration::from_secs(1) / config.pacing.hidden_hz.max(1);
-    let off_after = Some(config.idle.off_after_minutes).filter(|minutes| *minutes > 0);
-    let off_after = off_after.map(|minutes| Duration::from_secs(60) * minutes);
+    let off_after = Some(config.idle.off_after_seconds).filter(|seconds| *seconds > 0);
+    let off_after = off_after.map(|seconds| Duration::from_secs(seconds.into()));
     let (mut scene, kiosk) = kiosk::open(&config)?;
     if config.kiosk.is_empty() {
         help::tell(&mut scene, &config.keys);

@@ -284,9 +284,9 @@ impl Default for PacingConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct IdleConfig {
-    /// Minutes without input after which all displays are switched off, up to a day; 0 is never.
-    #[serde(deserialize_with = "whole::<_, 0, 1440>")]
-    pub off_after_minutes: u32,
+    /// Seconds without input after which all displays are switched off, up to a day; 0 is never.
+    #[serde(deserialize_with = "whole::<_, 0, 86_400>")]
+    pub off_after_seconds: u32,
 }
 
 impl Config {
