@@ -125,6 +125,10 @@ impl State {
             Outcome::Resize { window, from, edges, by } => {
                 self.size_window(window, Wanted::Edges { from, edges, by });
             }
+            Outcome::Dismiss(window) => {
+                self.scene.dismiss(window);
+                self.look();
+            }
             Outcome::Attention(shown) => {
                 tracing::info!("secure attention {}", if shown { "begins" } else { "ends" });
                 self.scene.set_attention(shown);

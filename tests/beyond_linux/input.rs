@@ -319,3 +319,34 @@ fn displays_that_went_off_are_switched_on_by_a_key_that_is_nobodys() {
     drop(guest);
     desk.quit();
 }
+
+#[test]
+fn what_is_left_of_a_guest_is_closed_by_a_click_and_replaced_by_the_guest() {
+    let (mut desk, mut guests, web, map) = two_guests();
+    let shown = |picture: &Picture, window: &WindowStatus| {
+        picture.at(u32::try_from(window.x + 4).unwrap(), u32::try_from(window.y + 4).unwrap())
+    };
+    let before = desk.output_picture();
+    for guest in guests.drain(..) {
+        guest.kill();
+    }
+    desk.wait_gone("web");
+    desk.wait_gone("map");
+    wait_for("the last pictures", || (shown(&desk.output_picture(), &map) != shown(&before, &map)).then_some(()));
+    let left = desk.keep_picture("guests-stopped.png");
+    let dimmed = |window: &WindowStatus| {
+        shown(&before, window).into_iter().zip(shown(&left, window)).all(|(before, left)| left <= before)
+    };
+    assert!(dimmed(&web) && dimmed(&map));
+    desk.input(InputAction::Pointer { x: map.x + 5, y: map.y + 5 });
+    desk.input(InputAction::Key { code: LEFT, pressed: None });
+    wait_for("one to be gone", || {
+        let picture = desk.output_picture();
+        (shown(&picture, &map) != shown(&left, &map) && shown(&picture, &web) == shown(&left, &web)).then_some(())
+    });
+    let guest = desk.guest("web", &["--connectors", "a:640x480", "--pattern", "bars", "--flips", "2", "--linger"]);
+    desk.wait_connector("web", 0, |connector| connector.events == 2);
+    wait_for("its picture", || (shown(&desk.output_picture(), &web) == shown(&before, &web)).then_some(()));
+    drop(guest);
+    desk.quit();
+}
