@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bitflags::bitflags;
 
-use crate::backend::{Event, OutputId, OutputInfo, Presentation, Source};
+use crate::backend::{Commit, Event, OutputId, OutputInfo, Presentation, Source};
 use crate::control::{Request, Response, Server};
 use crate::frame::{Made, Pacing};
 use crate::guest::accounts::Accounts;
@@ -259,7 +259,8 @@ impl State {
                 self.power.forget(output);
                 self.outputs_changed();
             }
-            Event::Presented { output, time, .. } => {
+            Event::Presented { output, time, sequence } => {
+                self.clients_presented(output, time, sequence);
                 let flips = self.pacing.presented(output, time);
                 self.presented(flips, now);
             }
@@ -344,6 +345,9 @@ impl State {
             let begun = (self.clock)();
             let frame = self.scene.frame(output);
             let commit = self.presentation.commit(output, frame);
+            if commit == Commit::Submitted {
+                self.clients_drawn(output);
+            }
             let made = Made { took: (self.clock)().saturating_sub(begun), drawn: self.presentation.draws(output) };
             self.pacing.committed(output, commit, made, now);
         }

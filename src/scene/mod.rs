@@ -24,6 +24,7 @@ use std::rc::Rc;
 
 pub use self::arrangement::Wanted;
 use self::arrangement::{Layout, View};
+use self::cursor::{Cursor, Look, Shapes};
 pub use self::decoration::{ClientLabel, WindowLabel};
 use self::desktop::Desktop;
 use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
@@ -31,6 +32,7 @@ use self::face::Face;
 use self::focus::Stage;
 pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
+use self::layout::Region;
 use self::text::Font;
 use self::window::{FIRST_ELEMENT, Window};
 pub use self::window::{Shown, WindowId};
@@ -92,7 +94,9 @@ pub struct Scene {
     font: Option<Font>,
     focus: Option<WindowId>,
     cursor: Option<(OutputId, i32, i32)>,
-    arrow: Rc<Pixmap>,
+    shapes: Shapes,
+    /// What the pointer looks like.
+    pointer: Option<Cursor>,
     attention: bool,
     banner: Option<Rc<Pixmap>>,
     help: Help,
@@ -111,6 +115,7 @@ impl Scene {
     pub fn new() -> Self {
         let font = Font::bundled().map_err(|error| tracing::error!(%error, "labels have no text")).ok();
         let room = Size { width: i32::MAX, height: i32::MAX };
+        let shapes = Shapes::new();
         let banner = font
             .as_ref()
             .and_then(|font| decoration::draw_note(font, BANNER, BANNER_INK, decoration::RING_COLOR, room));
@@ -122,7 +127,8 @@ impl Scene {
             font,
             focus: None,
             cursor: None,
-            arrow: cursor::arrow(),
+            pointer: shapes.cursor(Look::default()),
+            shapes,
             attention: false,
             banner,
             help: Help::default(),
@@ -346,6 +352,12 @@ impl Scene {
         self.window(id).is_some_and(|window| window.minimised)
     }
 
+    /// The part of its output that a window was given, and still has.
+    #[must_use]
+    pub fn region(&self, id: WindowId) -> Option<Region> {
+        self.window(id)?.given.map(|given| given.region)
+    }
+
     /// Marks the window that has the keyboard.
     pub fn set_focus(&mut self, id: Option<WindowId>) {
         if self.focus != id {
@@ -363,8 +375,11 @@ impl Scene {
     }
 
     /// Shows the cursor at a pixel of an output, or not at all.
-    pub fn set_cursor(&mut self, cursor: Option<(OutputId, i32, i32)>) {
-        if self.cursor != cursor {
+    pub fn set_cursor(&mut self, cursor: Option<(OutputId, i32, i32)>, look: Look) {
+        let pointer = self.shapes.cursor(look);
+        let same = pointer.as_ref().zip(self.pointer.as_ref()).is_some_and(|(new, old)| new.is(old));
+        self.pointer = pointer;
+        if self.cursor != cursor || !same {
             let outputs = [self.cursor, cursor].into_iter().flatten();
             self.damaged.extend(outputs.map(|(output, ..)| output));
             self.cursor = cursor;
@@ -532,9 +547,10 @@ impl Scene {
 
     fn cursor_on(&self, output: OutputId) -> Option<Element> {
         let (_, x, y) = self.cursor.filter(|(on, ..)| *on == output)?;
-        let (width, height) = (i32::try_from(self.arrow.width).ok()?, i32::try_from(self.arrow.height).ok()?);
-        let target = Rect { x, y, width, height };
-        Some(own_picture(CURSOR_ID, target, &self.arrow))
+        let Cursor { picture, hotspot } = self.pointer.as_ref()?;
+        let Size { width, height } = size_of(picture);
+        let target = Rect { x: x.saturating_sub(hotspot.0), y: y.saturating_sub(hotspot.1), width, height };
+        Some(own_picture(CURSOR_ID, target, picture))
     }
 
     fn window(&self, id: WindowId) -> Option<&Window> {

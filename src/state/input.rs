@@ -88,8 +88,9 @@ impl State {
             wanted.extend(self.desk.seat.take_outcomes());
         }
         self.point_at_client();
-        let cursor = self.desk.seat.cursor().and_then(|place| self.on_output(place));
-        self.scene.set_cursor(cursor);
+        let look = self.desk.seat.cursor().and_then(|place| Some((place, self.cursor_look(place)?)));
+        let (place, look) = look.map_or_else(Default::default, |(place, look)| (self.on_output(place), look));
+        self.scene.set_cursor(place, look);
         self.scene.set_focus(self.desk.seat.marked());
         let lamps = self.desk.seat.lamps();
         if self.desk.lamps != lamps {
@@ -163,7 +164,7 @@ impl State {
         }
     }
 
-    fn size_window(&mut self, window: WindowId, wanted: Wanted) {
+    pub(super) fn size_window(&mut self, window: WindowId, wanted: Wanted) {
         let size = self.scene.size_window(window, wanted);
         self.ask_client(window, size);
         self.look();

@@ -7,9 +7,9 @@ use smithay::input::pointer::{AxisFrame, ButtonEvent, MotionEvent};
 use smithay::input::touch;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{Logical, Point, SERIAL_COUNTER};
-use smithay::wayland::compositor::get_parent;
 
-use super::server::Server;
+use super::server::{Server, root};
+use super::wishes::Down;
 use super::{ToplevelId, surface};
 use crate::input::GuestEvent;
 use crate::input::view::is_button;
@@ -73,6 +73,10 @@ impl Server {
     pub(super) fn pointer_left(&mut self, time: u32) {
         let Some(pointer) = self.seat.get_pointer().filter(|pointer| pointer.current_focus().is_some()) else { return };
         let (location, serial) = (pointer.current_location(), SERIAL_COUNTER.next_serial());
+        // A window is moved by the button that was down in it: that button is its client's no longer.
+        if pointer.is_grabbed() {
+            pointer.unset_grab(self, serial, time);
+        }
         pointer.motion(self, None, &MotionEvent { location, serial, time });
         pointer.frame(self);
     }
@@ -105,15 +109,16 @@ impl Server {
             self.dismiss_popups();
         }
         let state = if pressed { ButtonState::Pressed } else { ButtonState::Released };
-        pointer.button(self, &ButtonEvent { serial: SERIAL_COUNTER.next_serial(), time, button, state });
+        let serial = SERIAL_COUNTER.next_serial();
+        self.down.retain(|down| down.button != button);
+        let window = pointer.current_focus().filter(|_| pressed).and_then(|surface| self.window_of(&surface));
+        self.down.extend(window.map(|window| Down { button, serial, window }));
+        pointer.button(self, &ButtonEvent { serial, time, button, state });
         pointer.frame(self);
     }
 
     fn is_grabbed_popup(&self, surface: &WlSurface) -> bool {
-        let mut root = surface.clone();
-        while let Some(parent) = get_parent(&root) {
-            root = parent;
-        }
+        let root = root(surface);
         self.grabs.iter().any(|popup| *popup.wl_surface() == root)
     }
 

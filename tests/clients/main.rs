@@ -14,7 +14,10 @@
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
+mod pointer;
+mod times;
 mod window;
+mod wishes;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -209,7 +209,12 @@ impl Seat {
 
     /// Tells the guest under the pointer where it is, if it does not know.
     pub(super) fn deliver_position(&mut self) {
-        let Some(window) = self.pointed().filter(|_| self.live() && self.pointer.seen) else { return };
+        let pointed = self.pointed();
+        if pointed.is_none() {
+            // Clients are told that it has left them: when it comes back to the same place, that is news.
+            self.pointer.forget_told();
+        }
+        let Some(window) = pointed.filter(|_| self.live() && self.pointer.seen) else { return };
         if self.world.pointer(window) != Some(PointerKind::Absolute) {
             return;
         }
