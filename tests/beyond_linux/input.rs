@@ -298,6 +298,7 @@ fn what_the_user_does_is_what_the_right_guests_programs_see() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
 fn displays_that_went_off_are_switched_on_by_a_key_that_is_nobodys() {
     const IDLE: Duration = Duration::from_secs(2);
     let config = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
