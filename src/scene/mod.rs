@@ -62,6 +62,9 @@ const HINT_BELOW: i32 = 36;
 const BANNER: &str = "Secure attention: all of this is drawn by Grantway. Esc goes back.";
 const BANNER_INK: Color = Color { red: 16, green: 16, blue: 16 };
 
+/// Guests that are gone of which a picture is kept.
+const MOST_GONE: usize = 16;
+
 /// An output as the scene knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SceneOutput {
@@ -177,6 +180,12 @@ impl Scene {
         self.next += 1;
         let mut window = Window::new(id, face, within_limits(content_size), self.font.as_ref());
         window.slot = slot;
+        // The guest is back.
+        let name = window.name();
+        let old = self.windows.iter().find(|old| old.gone && old.name() == name).map(|old| old.id);
+        if let Some(old) = old {
+            self.take_away(old);
+        }
         self.windows.push(window);
         self.fit(self.windows.len() - 1);
         // The first window ends the waiting.
@@ -187,8 +196,33 @@ impl Scene {
         id
     }
 
-    /// Takes a window away; nothing happens if it is not there.
+    /// A window's guest or client is gone; nothing happens if it is not there. What a guest has shown last stays on a
+    /// desktop, until the guest is back or [`Scene::dismiss`] is called.
     pub fn remove_window(&mut self, id: WindowId) {
+        let desktop = self.layout.kiosk().is_none();
+        let window = self.windows.iter_mut().find(|window| window.id == id);
+        if !window.filter(|_| desktop).is_some_and(|window| window.retire(self.font.as_ref())) {
+            return self.take_away(id);
+        }
+        self.focus = self.focus.filter(|focus| *focus != id);
+        if self.layout.get_mut().removed(id) {
+            self.damage_all();
+        }
+        self.damage(id);
+        let gone: Vec<WindowId> = self.windows.iter().filter(|window| window.gone).map(|window| window.id).collect();
+        if let (true, Some(oldest)) = (gone.len() > MOST_GONE, gone.into_iter().min()) {
+            self.take_away(oldest);
+        }
+    }
+
+    /// Takes away what is left of a guest; nothing happens while that is there.
+    pub fn dismiss(&mut self, id: WindowId) {
+        if self.window(id).is_some_and(|window| window.gone) {
+            self.take_away(id);
+        }
+    }
+
+    fn take_away(&mut self, id: WindowId) {
         self.damage(id);
         if let Some(window) = self.windows.iter().find(|window| window.id == id) {
             self.layout.get_mut().leaves(window, &self.outputs);
@@ -216,9 +250,8 @@ impl Scene {
     pub fn show(&mut self, id: WindowId, shown: Option<Shown>) {
         let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
         if window.shown != shown {
-            window.shown = shown;
+            window.show(shown);
             if shown.is_some() {
-                window.drew = true;
                 self.layout.get_mut().drew(window);
             }
             // What uncovers a window damages its output.
@@ -469,18 +502,24 @@ impl Scene {
     }
 
     /// What of a window's buffer is to be copied, now that it is about to go, to be shown in its place; not more
-    /// often than once in [`kiosk::STILL_INTERVAL`] for each mapping.
+    /// often than once in [`kiosk::STILL_INTERVAL`] for each window, and each of a kiosk's mappings.
     pub fn wants_still(&mut self, id: WindowId, now: Time) -> Option<Shown> {
-        let window = self.windows.iter().find(|window| window.id == id)?;
+        let window = self.windows.iter_mut().find(|window| window.id == id)?;
         let shown = window.shown?;
-        self.layout.kiosk_mut()?.wants_still(window.slot?, now).then_some(shown)
+        let wants = match self.layout.kiosk_mut() {
+            Some(kiosk) => kiosk.wants_still(window.slot?, now),
+            None => window.wants_still(now),
+        };
+        wants.then_some(shown)
     }
 
     /// Takes the copy that [`Scene::wants_still`] asked for.
     pub fn keep_still(&mut self, id: WindowId, picture: Pixmap) {
-        let slot = self.windows.iter().find(|window| window.id == id).and_then(|window| window.slot);
-        if let (Some(slot), Some(kiosk)) = (slot, self.layout.kiosk_mut()) {
-            kiosk.keep_still(slot, picture, &self.outputs);
+        let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
+        match (self.layout.kiosk_mut(), window.slot) {
+            (Some(kiosk), Some(slot)) => kiosk.keep_still(slot, picture, &self.outputs),
+            (Some(_), None) => {}
+            (None, _) => window.keep_still(picture),
         }
     }
 

@@ -143,7 +143,7 @@ impl State {
 
     /// Hands new commits to the outputs that show them.
     pub(super) fn pace_clients(&mut self, now: Time) {
-        let Some(clients) = &mut self.clients else { return };
+        let Self { clients: Some(clients), power, .. } = self else { return };
         for (window, toplevel) in &clients.windows {
             let output = self.scene.placement(*window).map(|(output, _)| output);
             clients.wayland.set_place(*toplevel, output);
@@ -154,7 +154,7 @@ impl State {
                 clients.wayland.shown(toplevel, now);
                 continue;
             };
-            let output = self.scene.sight(window);
+            let output = self.scene.sight(window).filter(|output| !power.is_off(*output));
             self.pacing.flip(output, window, Paced::Client(toplevel), now);
         }
     }

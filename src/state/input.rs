@@ -53,6 +53,9 @@ impl State {
 
     /// Takes in what the user did; guests are told by the next [`State::refresh_input`].
     pub(super) fn user_did(&mut self, event: InputEvent) {
+        if self.wakes(&event) {
+            return;
+        }
         self.desk.seat.event(event);
         // At once: what follows a chord or a click is for whoever has the focus by then.
         self.settle_input();
@@ -122,6 +125,10 @@ impl State {
             }
             Outcome::Resize { window, from, edges, by } => {
                 self.size_window(window, Wanted::Edges { from, edges, by });
+            }
+            Outcome::Dismiss(window) => {
+                self.scene.dismiss(window);
+                self.look();
             }
             Outcome::Attention(shown) => {
                 tracing::info!("secure attention {}", if shown { "begins" } else { "ends" });

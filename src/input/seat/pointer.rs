@@ -261,6 +261,8 @@ impl Seat {
         if let Some(hit) = hit.filter(|hit| hit.on_frame && code == BTN_LEFT) {
             self.hold_frame(hit.window);
         }
+        let nobodys = hit.filter(|hit| !hit.on_frame && self.world.target(hit.window).is_none());
+        self.out.extend(nobodys.map(|hit| Outcome::Dismiss(hit.window)));
         let content = hit.filter(|hit| hit.on_content).map(|hit| hit.window).filter(|hit| Some(*hit) == window);
         content.is_some_and(|window| self.engage(window))
     }
