@@ -177,6 +177,13 @@ impl State {
         }
     }
 
+    /// An output was switched off, and with it the frame that was on its way.
+    pub(super) fn clients_dark(&mut self, output: OutputId) {
+        if let Some(clients) = &mut self.clients {
+            clients.wayland.went_dark(output);
+        }
+    }
+
     /// That frame is shown.
     pub(super) fn clients_presented(&mut self, output: OutputId, time: Time, sequence: u64) {
         if let Some(clients) = &mut self.clients {

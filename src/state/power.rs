@@ -72,6 +72,7 @@ impl State {
             } else {
                 self.power.off.insert(output.id);
                 self.presentation.switch_off(output.id);
+                self.clients_dark(output.id);
                 let flips = self.pacing.output_removed(output.id);
                 self.presented(flips, now);
             }

@@ -315,6 +315,11 @@ impl Wayland {
         }
     }
 
+    /// An output was switched off: the frame that was on its way to it counts as never shown.
+    pub fn went_dark(&mut self, output: OutputId) {
+        self.server.toplevels.values_mut().for_each(|toplevel| toplevel.not_presented(|other| other != output));
+    }
+
     /// The frame that was on its way to an output is on the display since `time`; `sequence` counts its frames.
     pub fn presented(&mut self, id: OutputId, time: Time, sequence: u64) {
         let Some((output, _)) = self.outputs.get(&id) else { return };
