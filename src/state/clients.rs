@@ -115,11 +115,29 @@ impl State {
                     self.size_window(id, Wanted::Region(Region::Whole));
                 }
             }
+            Event::Activate(window) => {
+                if let Some(id) = clients.window(window) {
+                    self.activate(id);
+                }
+            }
             Event::Minimise(window) => {
                 if let Some(id) = clients.window(window) {
                     self.scene.set_minimised(id, true);
                 }
             }
+        }
+    }
+
+    /// A client hands the keyboard on. Nothing that is full screen is left for that.
+    fn activate(&mut self, window: WindowId) {
+        if self.desk.seat.attention() {
+            return;
+        }
+        self.scene.set_minimised(window, false);
+        self.look();
+        if self.desk.seat.world().may_focus(window) {
+            self.scene.raise(window);
+            self.desk.seat.focus_window(window);
         }
     }
 
@@ -201,6 +219,9 @@ impl State {
     pub(super) fn focus_client(&mut self, window: Option<WindowId>) {
         if let Some(clients) = &mut self.clients {
             let toplevel = window.and_then(|window| clients.toplevel(window));
+            if window.is_some() && toplevel.is_none() {
+                clients.wayland.focus_elsewhere();
+            }
             clients.wayland.focus(toplevel);
         }
     }

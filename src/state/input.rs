@@ -61,7 +61,7 @@ impl State {
         self.settle_input();
     }
 
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let targets = self.targets();
         self.desk.seat.look(World { stage: self.scene.stage(), targets });
     }

@@ -5,6 +5,7 @@
 //! It knows no guest, no scene and no output's frame. What a window shows is a picture of ours, made when its client
 //! commits; [`Wayland::shown`] tells the client when that is on the display.
 
+mod activation;
 mod cursor;
 mod feedback;
 mod seat;
@@ -84,6 +85,8 @@ pub enum Event {
     },
     /// A client wants its window off the screen.
     Minimise(ToplevelId),
+    /// A window is to have the keyboard, as a client wants that had it.
+    Activate(ToplevelId),
 }
 
 /// Where clients connect.
@@ -321,6 +324,11 @@ impl Wayland {
     /// Gives a window the keyboard, or takes it from all clients.
     pub fn focus(&mut self, window: Option<ToplevelId>) {
         self.server.focus(window);
+    }
+
+    /// A window that is no client's has the keyboard: no client hands it on any longer.
+    pub fn focus_elsewhere(&mut self) {
+        self.server.forget_presses();
     }
 
     /// The pointer is over no client.

@@ -65,6 +65,9 @@ impl Server {
             self.dismiss_popups();
         }
         if let Some(keyboard) = self.seat.get_keyboard() {
+            if surface.is_some() && keyboard.current_focus() != surface {
+                self.forget_presses();
+            }
             keyboard.set_focus(self, surface, SERIAL_COUNTER.next_serial());
         }
     }
@@ -100,6 +103,9 @@ impl Server {
         let Some(keyboard) = self.seat.get_keyboard() else { return };
         let state = if pressed { KeyState::Pressed } else { KeyState::Released };
         let (code, serial) = (Keycode::new(code + XKB_OFFSET), SERIAL_COUNTER.next_serial());
+        if pressed {
+            self.note_press(serial, keyboard.current_focus().as_ref());
+        }
         keyboard.input(self, code, state, serial, time, |_, _, _| FilterResult::<()>::Forward);
     }
 
@@ -110,6 +116,9 @@ impl Server {
         }
         let state = if pressed { ButtonState::Pressed } else { ButtonState::Released };
         let serial = SERIAL_COUNTER.next_serial();
+        if pressed {
+            self.note_press(serial, pointer.current_focus().as_ref());
+        }
         self.down.retain(|down| down.button != button);
         let window = pointer.current_focus().filter(|_| pressed).and_then(|surface| self.window_of(&surface));
         self.down.extend(window.map(|window| Down { button, serial, window }));
@@ -164,6 +173,7 @@ impl Server {
         match event {
             GuestEvent::TouchDown { contact, x, y } => {
                 let (under, location) = (self.under(way, (x, y)), on_plane(way, (x, y)));
+                self.note_press(serial, under.as_ref().map(|(surface, _)| surface));
                 touch.down(self, under, &touch::DownEvent { slot: slot(contact), location, serial, time });
             }
             GuestEvent::TouchMotion { contact, x, y } => {

@@ -2,7 +2,7 @@
 //! What the protocols' requests change: Smithay's state, and the windows as we keep them. Handlers note what
 //! happened; nothing here calls up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use smithay::desktop::{PopupKind, PopupManager, find_popup_root_surface};
@@ -39,12 +39,14 @@ use smithay::wayland::shell::xdg::{
 use smithay::wayland::shm::{ShmHandler, ShmState};
 use smithay::wayland::tablet_manager::TabletSeatHandler;
 use smithay::wayland::viewporter::ViewporterState;
+use smithay::wayland::xdg_activation::XdgActivationState;
 use smithay::{
     delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_output, delegate_presentation,
     delegate_primary_selection, delegate_seat, delegate_shm, delegate_viewporter, delegate_xdg_decoration,
     delegate_xdg_shell,
 };
 
+use super::activation::Press;
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
 use super::wishes::{self, Down, Standing};
@@ -82,6 +84,8 @@ pub(super) struct Toplevel {
     pub(super) in_frame: Vec<WlCallback>,
     pub(super) feedback: Vec<Feedback>,
     pub(super) standing: Standing,
+    /// It is to have the keyboard when it is mapped.
+    pub(super) activate: bool,
 }
 
 /// All clients, as the protocols see them.
@@ -103,6 +107,9 @@ pub(super) struct Server {
     pub(super) toplevels: BTreeMap<ToplevelId, Toplevel>,
     next: u64,
     pub(super) pointer: Pointer,
+    pub(super) activation: XdgActivationState,
+    /// What the user did with clients, the latest last.
+    pub(super) presses: VecDeque<Press>,
     /// Buttons that clients were told to be down.
     pub(super) down: Vec<Down>,
     pub(super) events: Vec<Event>,
@@ -125,6 +132,7 @@ impl Server {
                 CursorShapeManagerState::new::<Self>(&display),
                 PresentationState::new::<Self>(&display, CLOCK),
             ),
+            activation: XdgActivationState::new::<Self>(&display),
             display,
             seats,
             seat,
@@ -133,6 +141,7 @@ impl Server {
             toplevels: BTreeMap::new(),
             next: 1,
             pointer: Pointer::default(),
+            presses: VecDeque::new(),
             down: Vec::new(),
             events: Vec::new(),
         }
@@ -182,6 +191,9 @@ impl Server {
         let whole = new && toplevel.standing.wants_whole();
         self.events.push(event(id, picture));
         self.events.extend(whole.then_some(Event::Whole { window: id, whole }));
+        if std::mem::take(&mut toplevel.activate) {
+            self.events.push(Event::Activate(id));
+        }
     }
 
     /// What a window is called, and by whom, in its own words.
@@ -273,7 +285,16 @@ impl XdgShellHandler for Server {
         self.next += 1;
         let standing = Standing::default();
         let (in_frame, feedback) = (Vec::new(), Vec::new());
-        let toplevel = Toplevel { surface, picture: None, waits: false, paced: false, in_frame, feedback, standing };
+        let toplevel = Toplevel {
+            surface,
+            picture: None,
+            waits: false,
+            paced: false,
+            in_frame,
+            feedback,
+            standing,
+            activate: false,
+        };
         self.toplevels.insert(id, toplevel);
     }
 

@@ -17,6 +17,8 @@ use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle, WEnum, deleg
 use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_device_v1;
 use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_manager_v1::WpCursorShapeManagerV1;
 use wayland_protocols::wp::presentation_time::client::{wp_presentation, wp_presentation_feedback};
+use wayland_protocols::xdg::activation::v1::client::xdg_activation_token_v1;
+use wayland_protocols::xdg::activation::v1::client::xdg_activation_v1::XdgActivationV1;
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_decoration_manager_v1::ZxdgDecorationManagerV1;
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1::{self, ZxdgToplevelDecorationV1};
 use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_positioner, xdg_surface, xdg_toplevel, xdg_wm_base};
@@ -34,6 +36,7 @@ pub(crate) struct Told {
     entered: u32,
     /// Commits that were shown.
     presented: Vec<Presented>,
+    token: Option<String>,
 }
 
 /// When a commit was shown.
@@ -172,6 +175,27 @@ impl Window {
         self.hear();
     }
 
+    /// A token that hands on the keyboard, if this serial is good for that.
+    pub(crate) fn token(&mut self, serial: Option<u32>) -> String {
+        let handle = self.queue.handle();
+        let activation: XdgActivationV1 = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        let token = activation.get_activation_token(&handle, ());
+        if let Some(serial) = serial {
+            token.set_serial(serial, &self.seat);
+        }
+        token.commit();
+        self.hear();
+        self.told.token.take().unwrap()
+    }
+
+    /// Wants the keyboard by a token.
+    pub(crate) fn activate(&mut self, token: &str) {
+        let handle = self.queue.handle();
+        let activation: XdgActivationV1 = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        activation.activate(token.to_owned(), &self.surface);
+        self.hear();
+    }
+
     /// The serial of the last button that went down.
     pub(crate) fn serial(&mut self) -> u32 {
         self.hear();
@@ -301,6 +325,11 @@ impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Told {
     }
 }
 
+notes!(xdg_activation_token_v1::XdgActivationTokenV1, |told, _token, event| {
+    if let xdg_activation_token_v1::Event::Done { token } = event {
+        told.token = Some(token);
+    }
+});
 notes!(wp_presentation::WpPresentation, |told, _presentation, event| {
     if let wp_presentation::Event::ClockId { clk_id } = event {
         told.note(format!("clock {clk_id}"));
@@ -316,6 +345,7 @@ notes!(wp_presentation_feedback::WpPresentationFeedback, |told, _feedback, event
     wp_presentation_feedback::Event::Discarded => told.note("discarded"),
     _ => {}
 });
+delegate_noop!(Told: ignore XdgActivationV1);
 delegate_noop!(Told: ignore WpCursorShapeManagerV1);
 delegate_noop!(Told: ignore wp_cursor_shape_device_v1::WpCursorShapeDeviceV1);
 delegate_noop!(Told: ignore wl_output::WlOutput);
