@@ -47,6 +47,8 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     let (presentation, renderer) = open_backend(&config)?;
     tracing::info!("backend {}, renderer {renderer}; control socket {}", presentation.name(), socket.display());
     let hidden_interval = Duration::from_secs(1) / config.pacing.hidden_hz.max(1);
+    let off_after = Some(config.idle.off_after_seconds).filter(|seconds| *seconds > 0);
+    let off_after = off_after.map(|seconds| Duration::from_secs(seconds.into()));
     let (mut scene, kiosk) = kiosk::open(&config)?;
     if config.kiosk.is_empty() {
         help::tell(&mut scene, &config.keys);
@@ -69,6 +71,7 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         keymap,
         control,
         hidden_interval: hidden_interval.min(HIDDEN_AT_MOST),
+        off_after,
         clock: event_loop::monotonic_now,
     });
     event_loop::run(&mut state)?;
@@ -134,7 +137,8 @@ fn open_kms(config: &Config) -> Result<(Box<dyn Presentation>, &'static str), Fa
     }
     let device = config.backend.drm_device.clone();
     let compose_only = config.backend.scanout == ScanoutKind::Off;
-    let kms = Kms::new(KmsConfig { session, device, outputs, panels, renderer, compose_only })?;
+    let variable_refresh = config.backend.variable_refresh;
+    let kms = Kms::new(KmsConfig { session, device, outputs, panels, renderer, compose_only, variable_refresh })?;
     let renderer = kms.renderer_name();
     Ok((Box::new(kms), renderer))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bitflags::bitflags;
 
-use crate::backend::{Event, OutputId, OutputInfo, Presentation, Source};
+use crate::backend::{Commit, Event, OutputId, OutputInfo, Presentation, Source};
 use crate::control::{Request, Response, Server};
 use crate::frame::{Made, Pacing};
 use crate::guest::accounts::Accounts;
@@ -27,6 +27,7 @@ use crate::xen::store::StoreEvent;
 mod answers;
 mod clients;
 pub mod kiosk;
+mod power;
 mod status;
 
 bitflags! {
@@ -84,6 +85,8 @@ pub struct Parts {
     pub control: Server,
     /// Time between the flip events of a window that nobody sees; at most 3 s, or guests give up.
     pub hidden_interval: Duration,
+    /// After so long without input all displays go off; `None` is never.
+    pub off_after: Option<Duration>,
     /// The clock of the times that turns are told, to measure what drawing takes.
     pub clock: fn() -> Time,
 }
@@ -100,6 +103,7 @@ pub struct State {
     scene: Scene,
     kiosk: KioskPlan,
     pacing: Pacing<WindowId, Paced>,
+    power: Power,
     clock: fn() -> Time,
     registry: Registry,
     desk: Desk,
@@ -140,6 +144,7 @@ mod input;
 use clients::{Clients, Paced};
 use input::Desk;
 use kiosk::KioskPlan;
+use power::Power;
 
 impl State {
     /// Puts the subsystems together, and begins to follow xenstore.
@@ -157,6 +162,7 @@ impl State {
             scene: parts.scene,
             kiosk: parts.kiosk,
             pacing: Pacing::new(parts.hidden_interval),
+            power: Power::new(parts.off_after),
             clock: parts.clock,
             registry,
             desk: Desk::new(parts.seat, parts.keymap),
@@ -188,6 +194,7 @@ impl State {
             self.answer_control(now);
         }
         self.refresh_input(now);
+        self.follow_idleness(now);
         self.pace(now);
         self.redraw(now);
         self.flush_clients();
@@ -241,15 +248,19 @@ impl State {
     fn presentation_event(&mut self, event: Event, now: Time) {
         match event {
             Event::OutputAdded(output) => {
-                self.pacing.output_added(output.id, output.refresh);
+                if !self.power.is_off(output.id) {
+                    self.pacing.output_added(output.id, output.refresh, output.variable);
+                }
                 self.outputs_changed();
             }
             Event::OutputRemoved(output) => {
                 let flips = self.pacing.output_removed(output);
                 self.presented(flips, now);
+                self.power.forget(output);
                 self.outputs_changed();
             }
-            Event::Presented { output, time, .. } => {
+            Event::Presented { output, time, sequence } => {
+                self.clients_presented(output, time, sequence);
                 let flips = self.pacing.presented(output, time);
                 self.presented(flips, now);
             }
@@ -263,6 +274,7 @@ impl State {
             Event::Resumed => {
                 tracing::info!("the session is back");
                 self.desk.seat.pause(false);
+                self.wake(now);
                 self.pacing.queue_redraw_everywhere();
             }
         }
@@ -315,7 +327,7 @@ impl State {
     /// Hands new flips to the outputs that show them, and completes those that are due without a vblank.
     fn pace(&mut self, now: Time) {
         for (window, flip) in std::mem::take(&mut self.flips) {
-            let output = self.scene.sight(window);
+            let output = self.lit_sight(window);
             self.pacing.flip(output, window, Paced::Flip(flip), now);
         }
         self.pace_clients(now);
@@ -333,6 +345,9 @@ impl State {
             let begun = (self.clock)();
             let frame = self.scene.frame(output);
             let commit = self.presentation.commit(output, frame);
+            if commit == Commit::Submitted {
+                self.clients_drawn(output);
+            }
             let made = Made { took: (self.clock)().saturating_sub(begun), drawn: self.presentation.draws(output) };
             self.pacing.committed(output, commit, made, now);
         }
@@ -355,6 +370,9 @@ impl State {
                 self.screenshot(&target).map_or_else(Response::Error, Response::Screenshot)
             }
             Request::Fullscreen { guest } => self.fullscreen(guest.as_ref()),
+            Request::Output { output, on } => {
+                self.power_by_name(output.as_deref(), on, now).map_or_else(Response::Error, |()| Response::Done)
+            }
             Request::Input { guest, connector, action } => self
                 .control_input(guest.as_ref(), connector, &action, now)
                 .map_or_else(Response::Error, |()| Response::Done),
@@ -392,7 +410,13 @@ impl State {
         if self.unfinished || self.platform.store.has_events() {
             return Some(Time::ZERO);
         }
-        let deadlines = [self.presentation.deadline(), self.pacing.deadline(), self.registry.deadline(), self.stop_by];
+        let deadlines = [
+            self.presentation.deadline(),
+            self.pacing.deadline(),
+            self.registry.deadline(),
+            self.idle_at(),
+            self.stop_by,
+        ];
         deadlines.into_iter().flatten().min()
     }
 

@@ -25,6 +25,10 @@ mod pacing;
 mod scene;
 #[path = "render/sizing.rs"]
 mod sizing;
+#[path = "render/spoofing.rs"]
+mod spoofing;
+#[path = "render/stopped.rs"]
+mod stopped;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]
 #[path = "render/support.rs"]
 mod support;

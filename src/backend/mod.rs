@@ -37,6 +37,8 @@ pub struct OutputInfo {
     pub height: u32,
     /// Time between two frames; at least 1 ms.
     pub refresh: Duration,
+    /// Whether it shows frames whenever they come (VRR), `refresh` apart at the least.
+    pub variable: bool,
     /// The display's EDID as the kernel read it, where there is a display that has one.
     pub edid: Option<Rc<[u8]>>,
 }
@@ -193,6 +195,9 @@ pub trait Presentation {
     fn draws(&self, _output: OutputId) -> bool {
         true
     }
+
+    /// Switches the output's display off until the next commit, and forgets a frame on its way to it.
+    fn switch_off(&mut self, _output: OutputId) {}
 
     /// Bytes copied so far of this buffer's pixels; 0 on the zero-copy paths.
     fn bytes_copied(&self, buffer: BufferId) -> u64;

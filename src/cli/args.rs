@@ -166,6 +166,14 @@ pub(super) enum Message {
         #[arg(value_parser = guest_or_off)]
         guest: Fullscreen,
     },
+    /// Switch displays on or off, until the same is asked again or somebody touches a key, the mouse or the screen
+    Output {
+        /// On or off
+        power: Power,
+        /// The output's name, such as HDMI-A-1 [default: all]
+        #[arg(value_name = "NAME", value_parser = name)]
+        output: Option<String>,
+    },
     /// Do as if the user had pressed, typed, moved or touched something
     Input(InputArguments),
     /// Let all guests go in order, and end
@@ -283,6 +291,13 @@ fn phase(text: &str) -> Result<TouchPhase, String> {
         "up" => Ok(TouchPhase::Up),
         _ => Err("it is none of down, motion, up".to_owned()),
     }
+}
+
+/// Whether a display is to be lit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Power {
+    On,
+    Off,
 }
 
 /// Who is to be full screen.

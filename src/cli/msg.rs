@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::args::{Action, Fullscreen, InputArguments, Message, MsgArguments};
+use super::args::{Action, Fullscreen, InputArguments, Message, MsgArguments, Power};
 use super::{Refusal, load, print, socket_path};
 use crate::control::{self, Client, InputAction, Picture, Request, Response, ScreenshotTarget, Status};
 
@@ -32,6 +32,7 @@ pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
             save(&file, &picture)
         }
         Message::Fullscreen { guest: Fullscreen(guest) } => done(&ask(Request::Fullscreen { guest })?),
+        Message::Output { power, output } => done(&ask(Request::Output { output, on: power == Power::On })?),
         Message::Input(InputArguments { guest, connector, action }) => {
             let connector = connector.unwrap_or(0).into();
             done(&ask(Request::Input { guest, connector, action: input(action) })?)

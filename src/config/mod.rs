@@ -55,6 +55,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Frame pacing.
     pub pacing: PacingConfig,
+    /// What happens when nobody does anything.
+    pub idle: IdleConfig,
 }
 
 /// `[backend]`
@@ -72,6 +74,8 @@ pub struct BackendConfig {
     pub drm_device: Option<PathBuf>,
     /// Whether guests' buffers are put on planes.
     pub scanout: ScanoutKind,
+    /// Whether displays that can show a frame whenever it comes (VRR) do so.
+    pub variable_refresh: bool,
 }
 
 /// Which backend presents.
@@ -274,6 +278,15 @@ impl Default for PacingConfig {
     fn default() -> Self {
         Self { hidden_hz: 10 }
     }
+}
+
+/// `[idle]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct IdleConfig {
+    /// Seconds without input after which all displays are switched off, up to a day; 0 is never.
+    #[serde(deserialize_with = "whole::<_, 0, 86_400>")]
+    pub off_after_seconds: u32,
 }
 
 impl Config {

@@ -136,6 +136,14 @@ pub enum Request {
         /// Which guest; `None` ends full screen.
         guest: Option<GuestSelector>,
     },
+    /// Switch displays on or off.
+    Output {
+        /// By the output's name; `None` is all of them.
+        #[serde(default)]
+        output: Option<String>,
+        /// On or off.
+        on: bool,
+    },
     /// Do as if the user had done something.
     Input {
         /// For which guest, whoever has the focus; `None` is the seat, as from a device.

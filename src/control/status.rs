@@ -128,8 +128,14 @@ pub struct OutputStatus {
     pub height: u32,
     /// Frames a second, in mHz.
     pub refresh_mhz: u32,
-    /// Frames shown so far.
+    /// Whether it shows frames whenever they come; `refresh_mhz` is its highest rate then.
+    #[serde(default)]
+    pub variable_refresh: bool,
+    /// Frames shown since it was last switched on.
     pub frames: u64,
+    /// Whether it is switched off.
+    #[serde(default)]
+    pub off: bool,
     /// The plane that shows our cursor, such as `plane 41 (cursor)`, while it is on this output.
     #[serde(default)]
     pub cursor_plane: Option<String>,

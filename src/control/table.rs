@@ -79,7 +79,7 @@ fn outputs(outputs: &[OutputStatus]) -> String {
         table.row([
             printable(&output.name),
             format!("{}x{}@{}", output.width, output.height, hertz(output.refresh_mhz)),
-            output.frames.to_string(),
+            if output.off { "off".to_owned() } else { output.frames.to_string() },
         ]);
     }
     let mut text = table.render();

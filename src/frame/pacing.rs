@@ -28,9 +28,9 @@ impl<W: Copy + PartialEq, T> Pacing<W, T> {
         Self { outputs: BTreeMap::new(), hidden: Vec::new(), hidden_interval }
     }
 
-    /// An output is there, or has another refresh time now; it has to be drawn.
-    pub fn output_added(&mut self, output: OutputId, refresh: Duration) {
-        self.outputs.entry(output).or_insert_with(|| Pacer::new(refresh)).set_refresh(refresh);
+    /// An output is there, or has another refresh time now; it has to be drawn. See [`Pacer::set_refresh`].
+    pub fn output_added(&mut self, output: OutputId, refresh: Duration, variable: bool) {
+        self.outputs.entry(output).or_insert_with(|| Pacer::new(refresh)).set_refresh(refresh, variable);
     }
 
     /// An output is gone: returns its flips, which count as presented.

@@ -76,6 +76,8 @@ pub enum RedrawState {
 pub struct Pacer<W, T> {
     state: RedrawState,
     refresh: Duration,
+    /// Whether the output shows a frame whenever it comes, `refresh` after the last one at the earliest.
+    variable: bool,
     last_vblank: Option<Time>,
     lead: Lead,
     /// The vblank for which a frame was scheduled.
@@ -117,6 +119,7 @@ impl<W: Copy + PartialEq, T> Pacer<W, T> {
         Self {
             state: RedrawState::Queued,
             refresh,
+            variable: false,
             last_vblank: None,
             lead: Lead::new(),
             aim: None,
@@ -141,9 +144,11 @@ impl<W: Copy + PartialEq, T> Pacer<W, T> {
         self.frames
     }
 
-    /// The output's mode changed: from now on this is its refresh, and it has to be drawn.
-    pub fn set_refresh(&mut self, refresh: Duration) {
+    /// The output's mode changed: from now on this is its refresh, and it has to be drawn. A `variable` one shows a
+    /// frame whenever it comes, and `refresh` is the shortest time between two.
+    pub fn set_refresh(&mut self, refresh: Duration, variable: bool) {
         self.refresh = refresh.max(Duration::from_millis(1));
+        self.variable = variable;
         self.redraw_at_once();
     }
 
@@ -238,7 +243,7 @@ impl<W: Copy + PartialEq, T> Pacer<W, T> {
         let mut done = Vec::new();
         match self.state {
             RedrawState::Scheduled { at } if at <= now => {
-                self.aim = Some(self.next_vblank(at));
+                self.aim = Some(self.next_chance(at));
                 self.state = RedrawState::Queued;
             }
             RedrawState::EstimatedVblank { due, redraw_needed } if due <= now => {
@@ -281,7 +286,7 @@ impl<W: Copy + PartialEq, T> Pacer<W, T> {
     /// A frame is to be begun so late that it just makes the next vblank after `now`.
     fn schedule(&mut self, now: Time) {
         let known = self.last_vblank.is_some_and(|last| now.saturating_sub(last) < PHASE_KNOWN);
-        let at = self.next_vblank(now).saturating_sub(self.lead.get());
+        let at = self.next_chance(now).saturating_sub(self.lead.get());
         self.state = if known && now < at { RedrawState::Scheduled { at } } else { RedrawState::Queued };
     }
 
@@ -297,6 +302,14 @@ impl<W: Copy + PartialEq, T> Pacer<W, T> {
         let factor = 2_u32.saturating_pow(self.skipped);
         let later = self.refresh.saturating_mul(factor.saturating_sub(1)).min(HIDDEN_INTERVAL);
         self.next_vblank(now.saturating_add(later))
+    }
+
+    /// When the output can show another frame: at its next vblank, or as soon as the last frame's time is over.
+    fn next_chance(&self, now: Time) -> Time {
+        match self.last_vblank {
+            Some(last) if self.variable => last.saturating_add(self.refresh).max(now),
+            Some(_) | None => self.next_vblank(now),
+        }
     }
 
     /// The first vblank after `now`, counted on from the last one that was seen.

@@ -111,6 +111,8 @@ pub enum Outcome {
         /// By how far, to the right and down.
         by: (i32, i32),
     },
+    /// The user has clicked on a window that is nobody's.
+    Dismiss(WindowId),
     /// The secure attention picture begins (`true`) or ends.
     Attention(bool),
     /// The compositor has to do something.

@@ -90,6 +90,12 @@ impl Views {
         self.views.get(&owner).is_some_and(|view| view.held.iter().any(|code| is_button(*code)))
     }
 
+    /// Whether a guest was told that a key or button is down.
+    #[must_use]
+    pub fn holds(&self, owner: Owner, code: u32) -> bool {
+        self.views.get(&owner).is_some_and(|view| view.held.contains(&code))
+    }
+
     /// Forgets the guests that `keep` doesn't know any more.
     pub fn retain(&mut self, keep: impl Fn(Owner) -> bool) {
         self.views.retain(|owner, _| keep(*owner));

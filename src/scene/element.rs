@@ -204,6 +204,18 @@ pub struct Frame {
     pub background: Color,
 }
 
+impl Frame {
+    /// The guest's buffer that an element shows; `None` for what is none of a guest's.
+    #[must_use]
+    pub fn buffer(&self, id: ElementId) -> Option<BufferId> {
+        let element = self.elements.iter().find(|element| element.id == id)?;
+        match element.content {
+            Content::Buffer { buffer, .. } => Some(buffer),
+            Content::Solid(_) | Content::Pixmap(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -119,6 +119,16 @@ impl Stage {
         Some(Hit { window: spot.window, on_content, on_frame })
     }
 
+    /// Whether a part of the plane shows a window's picture and nothing else.
+    #[must_use]
+    pub fn shows_only(&self, window: WindowId, part: &Rect) -> bool {
+        let Some(index) = self.spots.iter().position(|spot| spot.window == window) else { return false };
+        let (in_front, spot) = (self.spots.iter().take(index), self.spots.get(index));
+        let within = self.visible(window).is_some_and(|visible| visible.contains(part));
+        let on_it = |other: &Spot| spot.is_some_and(|spot| spot.output == other.output) && other.outer.overlaps(part);
+        within && !in_front.into_iter().any(on_it)
+    }
+
     /// A window that is shown.
     #[must_use]
     pub fn spot(&self, window: WindowId) -> Option<&Spot> {

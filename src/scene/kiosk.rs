@@ -435,7 +435,7 @@ fn fit_still(picture: &Rc<Pixmap>, area: Rect, how: Fit, rotation: Rotation) -> 
 }
 
 /// Takes most of the light away; alpha stays.
-fn dim(picture: &mut Pixmap) {
+pub(super) fn dim(picture: &mut Pixmap) {
     for [blue, green, red, _] in picture.pixels.as_chunks_mut::<4>().0 {
         for part in [blue, green, red] {
             let [_, dimmed] = (u16::from(*part) * DIMMED).to_le_bytes();

@@ -24,6 +24,7 @@ use std::rc::Rc;
 
 pub use self::arrangement::Wanted;
 use self::arrangement::{Layout, View};
+use self::cursor::{Cursor, Look, Shapes};
 pub use self::decoration::{ClientLabel, WindowLabel};
 use self::desktop::Desktop;
 use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
@@ -31,6 +32,7 @@ use self::face::Face;
 use self::focus::Stage;
 pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
+use self::layout::Region;
 use self::text::Font;
 use self::window::{FIRST_ELEMENT, Window};
 pub use self::window::{Shown, WindowId};
@@ -59,6 +61,9 @@ const HINT_BELOW: i32 = 36;
 /// What the secure attention picture says of itself.
 const BANNER: &str = "Secure attention: all of this is drawn by Grantway. Esc goes back.";
 const BANNER_INK: Color = Color { red: 16, green: 16, blue: 16 };
+
+/// Guests that are gone of which a picture is kept.
+const MOST_GONE: usize = 16;
 
 /// An output as the scene knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +94,9 @@ pub struct Scene {
     font: Option<Font>,
     focus: Option<WindowId>,
     cursor: Option<(OutputId, i32, i32)>,
-    arrow: Rc<Pixmap>,
+    shapes: Shapes,
+    /// What the pointer looks like.
+    pointer: Option<Cursor>,
     attention: bool,
     banner: Option<Rc<Pixmap>>,
     help: Help,
@@ -108,6 +115,7 @@ impl Scene {
     pub fn new() -> Self {
         let font = Font::bundled().map_err(|error| tracing::error!(%error, "labels have no text")).ok();
         let room = Size { width: i32::MAX, height: i32::MAX };
+        let shapes = Shapes::new();
         let banner = font
             .as_ref()
             .and_then(|font| decoration::draw_note(font, BANNER, BANNER_INK, decoration::RING_COLOR, room));
@@ -119,7 +127,8 @@ impl Scene {
             font,
             focus: None,
             cursor: None,
-            arrow: cursor::arrow(),
+            pointer: shapes.cursor(Look::default()),
+            shapes,
             attention: false,
             banner,
             help: Help::default(),
@@ -171,6 +180,12 @@ impl Scene {
         self.next += 1;
         let mut window = Window::new(id, face, within_limits(content_size), self.font.as_ref());
         window.slot = slot;
+        // The guest is back.
+        let name = window.name();
+        let old = self.windows.iter().find(|old| old.gone && old.name() == name).map(|old| old.id);
+        if let Some(old) = old {
+            self.take_away(old);
+        }
         self.windows.push(window);
         self.fit(self.windows.len() - 1);
         // The first window ends the waiting.
@@ -181,8 +196,33 @@ impl Scene {
         id
     }
 
-    /// Takes a window away; nothing happens if it is not there.
+    /// A window's guest or client is gone; nothing happens if it is not there. What a guest has shown last stays on a
+    /// desktop, until the guest is back or [`Scene::dismiss`] is called.
     pub fn remove_window(&mut self, id: WindowId) {
+        let desktop = self.layout.kiosk().is_none();
+        let window = self.windows.iter_mut().find(|window| window.id == id);
+        if !window.filter(|_| desktop).is_some_and(|window| window.retire(self.font.as_ref())) {
+            return self.take_away(id);
+        }
+        self.focus = self.focus.filter(|focus| *focus != id);
+        if self.layout.get_mut().removed(id) {
+            self.damage_all();
+        }
+        self.damage(id);
+        let gone: Vec<WindowId> = self.windows.iter().filter(|window| window.gone).map(|window| window.id).collect();
+        if let (true, Some(oldest)) = (gone.len() > MOST_GONE, gone.into_iter().min()) {
+            self.take_away(oldest);
+        }
+    }
+
+    /// Takes away what is left of a guest; nothing happens while that is there.
+    pub fn dismiss(&mut self, id: WindowId) {
+        if self.window(id).is_some_and(|window| window.gone) {
+            self.take_away(id);
+        }
+    }
+
+    fn take_away(&mut self, id: WindowId) {
         self.damage(id);
         if let Some(window) = self.windows.iter().find(|window| window.id == id) {
             self.layout.get_mut().leaves(window, &self.outputs);
@@ -210,9 +250,8 @@ impl Scene {
     pub fn show(&mut self, id: WindowId, shown: Option<Shown>) {
         let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
         if window.shown != shown {
-            window.shown = shown;
+            window.show(shown);
             if shown.is_some() {
-                window.drew = true;
                 self.layout.get_mut().drew(window);
             }
             // What uncovers a window damages its output.
@@ -313,6 +352,12 @@ impl Scene {
         self.window(id).is_some_and(|window| window.minimised)
     }
 
+    /// The part of its output that a window was given, and still has.
+    #[must_use]
+    pub fn region(&self, id: WindowId) -> Option<Region> {
+        self.window(id)?.given.map(|given| given.region)
+    }
+
     /// Marks the window that has the keyboard.
     pub fn set_focus(&mut self, id: Option<WindowId>) {
         if self.focus != id {
@@ -330,8 +375,11 @@ impl Scene {
     }
 
     /// Shows the cursor at a pixel of an output, or not at all.
-    pub fn set_cursor(&mut self, cursor: Option<(OutputId, i32, i32)>) {
-        if self.cursor != cursor {
+    pub fn set_cursor(&mut self, cursor: Option<(OutputId, i32, i32)>, look: Look) {
+        let pointer = self.shapes.cursor(look);
+        let same = pointer.as_ref().zip(self.pointer.as_ref()).is_some_and(|(new, old)| new.is(old));
+        self.pointer = pointer;
+        if self.cursor != cursor || !same {
             let outputs = [self.cursor, cursor].into_iter().flatten();
             self.damaged.extend(outputs.map(|(output, ..)| output));
             self.cursor = cursor;
@@ -454,18 +502,24 @@ impl Scene {
     }
 
     /// What of a window's buffer is to be copied, now that it is about to go, to be shown in its place; not more
-    /// often than once in [`kiosk::STILL_INTERVAL`] for each mapping.
+    /// often than once in [`kiosk::STILL_INTERVAL`] for each window, and each of a kiosk's mappings.
     pub fn wants_still(&mut self, id: WindowId, now: Time) -> Option<Shown> {
-        let window = self.windows.iter().find(|window| window.id == id)?;
+        let window = self.windows.iter_mut().find(|window| window.id == id)?;
         let shown = window.shown?;
-        self.layout.kiosk_mut()?.wants_still(window.slot?, now).then_some(shown)
+        let wants = match self.layout.kiosk_mut() {
+            Some(kiosk) => kiosk.wants_still(window.slot?, now),
+            None => window.wants_still(now),
+        };
+        wants.then_some(shown)
     }
 
     /// Takes the copy that [`Scene::wants_still`] asked for.
     pub fn keep_still(&mut self, id: WindowId, picture: Pixmap) {
-        let slot = self.windows.iter().find(|window| window.id == id).and_then(|window| window.slot);
-        if let (Some(slot), Some(kiosk)) = (slot, self.layout.kiosk_mut()) {
-            kiosk.keep_still(slot, picture, &self.outputs);
+        let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
+        match (self.layout.kiosk_mut(), window.slot) {
+            (Some(kiosk), Some(slot)) => kiosk.keep_still(slot, picture, &self.outputs),
+            (Some(_), None) => {}
+            (None, _) => window.keep_still(picture),
         }
     }
 
@@ -493,9 +547,10 @@ impl Scene {
 
     fn cursor_on(&self, output: OutputId) -> Option<Element> {
         let (_, x, y) = self.cursor.filter(|(on, ..)| *on == output)?;
-        let (width, height) = (i32::try_from(self.arrow.width).ok()?, i32::try_from(self.arrow.height).ok()?);
-        let target = Rect { x, y, width, height };
-        Some(own_picture(CURSOR_ID, target, &self.arrow))
+        let Cursor { picture, hotspot } = self.pointer.as_ref()?;
+        let Size { width, height } = size_of(picture);
+        let target = Rect { x: x.saturating_sub(hotspot.0), y: y.saturating_sub(hotspot.1), width, height };
+        Some(own_picture(CURSOR_ID, target, picture))
     }
 
     fn window(&self, id: WindowId) -> Option<&Window> {

@@ -7,13 +7,18 @@ use super::decoration::{self, ClientLabel};
 use super::element::{BufferId, Color, Content, Element, ElementId, Pixmap, Rect, Rotation, Size};
 use super::face::Face;
 use super::fit::{self, Fit, Fitted};
+use super::kiosk::{self, STILL_INTERVAL};
 use super::layout::{Place, Region};
 use super::text::Font;
+use crate::time::Time;
 
 /// What is behind a content that is smaller than its window.
 const BEHIND: Color = Color { red: 0, green: 0, blue: 0 };
 const BLANK: Color = Color { red: 32, green: 36, blue: 42 };
 const BLANK_TEXT: Color = Color { red: 132, green: 140, blue: 150 };
+
+/// On what is left of a guest.
+const GONE_TEXT: Color = Color { red: 255, green: 255, blue: 255 };
 
 /// Pixels from the middle to each of an owner's two lines, and the least height beside that.
 const OWNER_APART: i32 = 18;
@@ -58,6 +63,11 @@ pub(super) struct Window {
     pub(super) slot: Option<usize>,
     /// Whether it has ever shown anything.
     pub(super) drew: bool,
+    /// What a guest has shown last, dimmed, and when that was copied; as long as it shows nothing.
+    last: Option<Rc<Pixmap>>,
+    copied: Option<Time>,
+    /// The guest is gone, and its last picture is what there is of it.
+    pub(super) gone: bool,
     title: Rc<Pixmap>,
     note: Option<Rc<Pixmap>>,
     owner: [Option<Rc<Pixmap>>; 2],
@@ -121,6 +131,9 @@ impl Window {
             given: None,
             slot: None,
             drew: false,
+            last: None,
+            copied: None,
+            gone: false,
             title,
             note,
             owner,
@@ -174,7 +187,11 @@ impl Window {
     /// Draws what can stand in the content's place.
     fn draw_inside(&mut self, inside: Size, font: Option<&Font>) {
         let Some(font) = font else { return };
-        self.note = decoration::draw_note(font, "no picture yet", BLANK_TEXT, BLANK, inside);
+        self.note = if self.gone {
+            decoration::draw_note(font, "guest stopped; a click closes this", GONE_TEXT, BEHIND, inside)
+        } else {
+            decoration::draw_note(font, "no picture yet", BLANK_TEXT, BLANK, inside)
+        };
         self.owner = self.face.owner(font, inside);
     }
 
@@ -188,6 +205,40 @@ impl Window {
     /// A client shows this, which is as large as the content.
     pub(super) fn set_picture(&mut self, picture: Rc<Pixmap>) {
         self.picture = Some(picture);
+    }
+
+    /// Shows a part of a buffer, or nothing.
+    pub(super) fn show(&mut self, shown: Option<Shown>) {
+        self.shown = shown;
+        if shown.is_some() {
+            self.drew = true;
+            self.last = None;
+        }
+    }
+
+    /// Whether what it shows is to be copied, since it is about to go; not more often than kiosks do it.
+    pub(super) fn wants_still(&mut self, now: Time) -> bool {
+        let wants = self.is_guest() && self.copied.is_none_or(|copied| now >= copied.saturating_add(STILL_INTERVAL));
+        if wants {
+            self.copied = Some(now);
+        }
+        wants
+    }
+
+    /// Keeps what it has shown.
+    pub(super) fn keep_still(&mut self, mut picture: Pixmap) {
+        kiosk::dim(&mut picture);
+        self.last = Some(Rc::new(picture));
+    }
+
+    /// Its guest is gone: from now on it shows what that has shown last, and is nobody's. Returns whether there is such
+    /// a picture.
+    pub(super) fn retire(&mut self, font: Option<&Font>) -> bool {
+        self.picture = self.last.take();
+        self.gone = self.picture.is_some() && !self.minimised;
+        self.shown = None;
+        self.draw_inside(self.inside(), font);
+        self.gone
     }
 
     /// What it is known by when it comes again; a client's window is a new one each time.
@@ -257,6 +308,12 @@ impl Window {
             return self.owner_elements(target, Rotation::None, out);
         }
         if let Some(picture) = &self.picture {
+            if self.gone {
+                out.extend(
+                    self.note.as_ref().and_then(|note| self.line(Part::Note, note, target, (0, Rotation::None))),
+                );
+            }
+            let target = if self.gone { self.fitted(target, picture) } else { target };
             out.push(self.element(Part::Content, target, Content::Pixmap(Rc::clone(picture))));
             return;
         }
@@ -270,6 +327,16 @@ impl Window {
             None => {
                 out.extend(self.note.as_ref().and_then(|note| self.line(Part::Note, note, target, (0, Rotation::None))))
             }
+        }
+    }
+
+    /// Where the last picture goes, which is as large as what was seen of the guest's.
+    fn fitted(&self, target: Rect, picture: &Pixmap) -> Rect {
+        let side = |pixels| i32::try_from(pixels).unwrap_or(i32::MAX);
+        let size = Size { width: side(picture.width), height: side(picture.height) };
+        match self.area {
+            Some(_) => fit::fit(target, size, Fit::Scale, Rotation::None).target,
+            None => Rect { width: size.width, height: size.height, ..target },
         }
     }
 

@@ -28,7 +28,7 @@ impl State {
         Ok(Picture { width, height, pixels })
     }
 
-    fn output_named(&self, name: &str) -> Result<OutputId, String> {
+    pub(super) fn output_named(&self, name: &str) -> Result<OutputId, String> {
         let outputs = self.presentation.outputs();
         if let Some(output) = outputs.iter().find(|output| output.name == name) {
             return Ok(output.id);

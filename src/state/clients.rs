@@ -4,11 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::backend::OutputId;
 use crate::control::ClientStatus;
 use crate::guest::FlipToken;
 use crate::input::{Device, GuestEvent, Owner, PointerKind, Policy, Target};
-use crate::scene::element::Size;
-use crate::scene::{ClientLabel, WindowId};
+use crate::scene::cursor::Look;
+use crate::scene::element::{Rect, Size};
+use crate::scene::layout::Region;
+use crate::scene::{ClientLabel, Wanted, WindowId};
 use crate::time::Time;
 use crate::wayland::{Event, ToplevelId, Wayland};
 
@@ -73,44 +76,85 @@ impl State {
             clients.wayland.dispatch();
         }
         for event in clients.wayland.take_events() {
-            match event {
-                Event::Mapped { window, picture } => {
-                    let id = self.scene.add_client(clients.label(window), picture);
-                    clients.windows.insert(id, window);
+            self.client_did(event);
+        }
+    }
+
+    fn client_did(&mut self, event: Event) {
+        let Some(clients) = &mut self.clients else { return };
+        match event {
+            Event::Mapped { window, picture } => {
+                let id = self.scene.add_client(clients.label(window), picture);
+                clients.windows.insert(id, window);
+            }
+            Event::Picture { window, picture } => {
+                if let Some(id) = clients.window(window) {
+                    self.scene.show_picture(id, picture);
                 }
-                Event::Picture { window, picture } => {
-                    if let Some(id) = clients.window(window) {
-                        self.scene.show_picture(id, picture);
-                    }
+            }
+            Event::Renamed(window) => {
+                if let Some(id) = clients.window(window) {
+                    self.scene.rename_client(id, clients.label(window));
                 }
-                Event::Renamed(window) => {
-                    if let Some(id) = clients.window(window) {
-                        self.scene.rename_client(id, clients.label(window));
-                    }
+            }
+            Event::Unmapped(window) => {
+                if let Some(id) = clients.window(window) {
+                    self.scene.remove_window(id);
+                    clients.windows.remove(&id);
                 }
-                Event::Unmapped(window) => {
-                    if let Some(id) = clients.window(window) {
-                        self.scene.remove_window(id);
-                        clients.windows.remove(&id);
-                    }
+            }
+            Event::Hold { window, button, edges } => {
+                if let Some(id) = clients.window(window) {
+                    self.desk.seat.hold_as_asked(id, button, edges);
+                }
+            }
+            Event::Whole { window, whole } => {
+                let id = clients.window(window);
+                let other = |id: &WindowId| (self.scene.region(*id) == Some(Region::Whole)) != whole;
+                if let Some(id) = id.filter(other) {
+                    self.size_window(id, Wanted::Region(Region::Whole));
+                }
+            }
+            Event::Activate(window) => {
+                if let Some(id) = clients.window(window) {
+                    self.activate(id);
+                }
+            }
+            Event::Minimise(window) => {
+                if let Some(id) = clients.window(window) {
+                    self.scene.set_minimised(id, true);
                 }
             }
         }
     }
 
+    /// A client hands the keyboard on. Nothing that is full screen is left for that.
+    fn activate(&mut self, window: WindowId) {
+        if self.desk.seat.attention() {
+            return;
+        }
+        self.scene.set_minimised(window, false);
+        self.look();
+        if self.desk.seat.world().may_focus(window) {
+            self.scene.raise(window);
+            self.desk.seat.focus_window(window);
+        }
+    }
+
     /// Hands new commits to the outputs that show them.
     pub(super) fn pace_clients(&mut self, now: Time) {
-        let Some(clients) = &mut self.clients else { return };
+        let Self { clients: Some(clients), power, .. } = self else { return };
         for (window, toplevel) in &clients.windows {
             let output = self.scene.placement(*window).map(|(output, _)| output);
             clients.wayland.set_place(*toplevel, output);
+            clients.wayland.set_region(*toplevel, self.scene.region(*window));
         }
         for toplevel in clients.wayland.take_waiting() {
             let Some(window) = clients.window(toplevel) else {
                 clients.wayland.shown(toplevel, now);
                 continue;
             };
-            let output = self.scene.sight(window);
+            let output = self.scene.sight(window).filter(|output| !power.is_off(*output));
             self.pacing.flip(output, window, Paced::Client(toplevel), now);
         }
     }
@@ -119,6 +163,24 @@ impl State {
     pub(super) fn client_shown(&mut self, toplevel: ToplevelId, now: Time) {
         if let Some(clients) = &mut self.clients {
             clients.wayland.shown(toplevel, now);
+        }
+    }
+
+    /// A frame is on its way to an output: clients whose windows are in it hear when it is shown.
+    pub(super) fn clients_drawn(&mut self, output: OutputId) {
+        let Some(clients) = self.clients.as_mut().filter(|_| !self.scene.attention()) else { return };
+        for toplevel in clients.wayland.undrawn() {
+            let window = clients.window(toplevel);
+            if window.is_some_and(|window| self.scene.sight(window) == Some(output)) {
+                clients.wayland.drawn(toplevel, output);
+            }
+        }
+    }
+
+    /// That frame is shown.
+    pub(super) fn clients_presented(&mut self, output: OutputId, time: Time, sequence: u64) {
+        if let Some(clients) = &mut self.clients {
+            clients.wayland.presented(output, time, sequence);
         }
     }
 
@@ -157,6 +219,9 @@ impl State {
     pub(super) fn focus_client(&mut self, window: Option<WindowId>) {
         if let Some(clients) = &mut self.clients {
             let toplevel = window.and_then(|window| clients.toplevel(window));
+            if window.is_some() && toplevel.is_none() {
+                clients.wayland.focus_elsewhere();
+            }
             clients.wayland.focus(toplevel);
         }
     }
@@ -168,6 +233,27 @@ impl State {
             if !over {
                 clients.wayland.pointer_left(self.now);
             }
+        }
+    }
+
+    /// What the pointer looks like where it is, if it is to be seen: as a client wants it, over that client's window. A
+    /// client's own picture lies over that alone, so over no label.
+    pub(super) fn cursor_look(&self, place: (i32, i32)) -> Option<Look> {
+        let world = self.desk.seat.world();
+        let over = self.desk.seat.pointed().filter(|window| world.content_at(place) == Some(*window));
+        let window = over.filter(|_| !self.desk.seat.attention());
+        let clients = self.clients.as_ref();
+        let theirs = window.and_then(|window| Some((window, clients?.wayland.cursor(clients?.toplevel(window)?))));
+        match theirs {
+            Some((window, Some(Look::Client(cursor)))) => {
+                let side = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
+                let (x, y) = (place.0.saturating_sub(cursor.hotspot.0), place.1.saturating_sub(cursor.hotspot.1));
+                let part = Rect { x, y, width: side(cursor.picture.width), height: side(cursor.picture.height) };
+                let alone = world.stage.shows_only(window, &part);
+                Some(if alone { Look::Client(cursor) } else { Look::default() })
+            }
+            Some((_, look)) => look,
+            None => Some(Look::default()),
         }
     }
 

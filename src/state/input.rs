@@ -53,12 +53,15 @@ impl State {
 
     /// Takes in what the user did; guests are told by the next [`State::refresh_input`].
     pub(super) fn user_did(&mut self, event: InputEvent) {
+        if self.wakes(&event) {
+            return;
+        }
         self.desk.seat.event(event);
         // At once: what follows a chord or a click is for whoever has the focus by then.
         self.settle_input();
     }
 
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let targets = self.targets();
         self.desk.seat.look(World { stage: self.scene.stage(), targets });
     }
@@ -85,8 +88,9 @@ impl State {
             wanted.extend(self.desk.seat.take_outcomes());
         }
         self.point_at_client();
-        let cursor = self.desk.seat.cursor().and_then(|place| self.on_output(place));
-        self.scene.set_cursor(cursor);
+        let look = self.desk.seat.cursor().and_then(|place| Some((place, self.cursor_look(place)?)));
+        let (place, look) = look.map_or_else(Default::default, |(place, look)| (self.on_output(place), look));
+        self.scene.set_cursor(place, look);
         self.scene.set_focus(self.desk.seat.marked());
         let lamps = self.desk.seat.lamps();
         if self.desk.lamps != lamps {
@@ -122,6 +126,10 @@ impl State {
             Outcome::Resize { window, from, edges, by } => {
                 self.size_window(window, Wanted::Edges { from, edges, by });
             }
+            Outcome::Dismiss(window) => {
+                self.scene.dismiss(window);
+                self.look();
+            }
             Outcome::Attention(shown) => {
                 tracing::info!("secure attention {}", if shown { "begins" } else { "ends" });
                 self.scene.set_attention(shown);
@@ -156,7 +164,7 @@ impl State {
         }
     }
 
-    fn size_window(&mut self, window: WindowId, wanted: Wanted) {
+    pub(super) fn size_window(&mut self, window: WindowId, wanted: Wanted) {
         let size = self.scene.size_window(window, wanted);
         self.ask_client(window, size);
         self.look();

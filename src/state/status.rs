@@ -81,6 +81,8 @@ impl State {
             height: output.height,
             refresh_mhz: u32::try_from(refresh_mhz).unwrap_or(u32::MAX),
             frames: self.pacing.frames(output.id),
+            variable_refresh: output.variable,
+            off: self.power.is_off(output.id),
             cursor_plane,
             cursor_plane_refused,
         }

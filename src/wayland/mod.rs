@@ -5,11 +5,15 @@
 //! It knows no guest, no scene and no output's frame. What a window shows is a picture of ours, made when its client
 //! commits; [`Wayland::shown`] tells the client when that is on the display.
 
+mod activation;
+mod cursor;
+mod feedback;
 mod seat;
 mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
 mod shm;
 mod surface;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,10 +30,12 @@ use smithay::utils::Transform;
 
 pub use self::seat::KeyboardLayout;
 use self::seat::Way;
-use self::server::{ClientState, Server, done};
+use self::server::{ClientState, Server, Toplevel, done};
 use crate::backend::{OutputId, OutputInfo};
 use crate::input::GuestEvent;
+use crate::scene::cursor::Look;
 use crate::scene::element::{Pixmap, Size};
+use crate::scene::layout::{Edges, Region};
 use crate::time::Time;
 
 /// Names for sockets in `XDG_RUNTIME_DIR`: `wayland-1` and on; `wayland-0` is where clients look that were told
@@ -61,6 +67,26 @@ pub enum Event {
     Renamed(ToplevelId),
     /// A window that was mapped is so no longer; it may be mapped again.
     Unmapped(ToplevelId),
+    /// A client wants that a button which is down in its window moves it, or these edges of it.
+    Hold {
+        /// Which.
+        window: ToplevelId,
+        /// Linux's code of the button.
+        button: u32,
+        /// None of them to move it.
+        edges: Edges,
+    },
+    /// A client wants its window to have all of its output, or no longer.
+    Whole {
+        /// Which.
+        window: ToplevelId,
+        /// All of it.
+        whole: bool,
+    },
+    /// A client wants its window off the screen.
+    Minimise(ToplevelId),
+    /// A window is to have the keyboard, as a client wants that had it.
+    Activate(ToplevelId),
 }
 
 /// Where clients connect.
@@ -138,6 +164,7 @@ impl Wayland {
 
     /// Sends what clients are to know.
     pub fn flush(&mut self) {
+        self.server.toplevels.values_mut().for_each(Toplevel::send_configure);
         if let Err(error) = self.display.flush_clients() {
             tracing::debug!("Wayland clients can't be written to: {error}");
         }
@@ -165,6 +192,8 @@ impl Wayland {
             there
         });
         self.places.retain(|_, output| self.outputs.contains_key(output));
+        let is_there = |output| self.outputs.contains_key(&output);
+        self.server.toplevels.values_mut().for_each(|toplevel| toplevel.not_presented(is_there));
         let mut x = 0;
         for info in infos {
             let side = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
@@ -206,13 +235,18 @@ impl Wayland {
         }
     }
 
-    /// Asks a window's client to draw it in this size, or in its own. It may take another one.
+    /// Asks a window's client to draw it in this size, or in its own. It may take another one. It hears of it with the
+    /// next [`Wayland::flush`].
     pub fn configure(&mut self, window: ToplevelId, size: Option<Size>) {
         if let Some(toplevel) = self.server.toplevels.get(&window) {
             toplevel.surface.with_pending_state(|state| state.size = size.map(|size| (size.width, size.height).into()));
-            if toplevel.surface.is_initial_configure_sent() {
-                toplevel.surface.send_pending_configure();
-            }
+        }
+    }
+
+    /// Says which part of its output a window has been given, if any: its client may draw itself otherwise there.
+    pub fn set_region(&mut self, window: ToplevelId, region: Option<Region>) {
+        if let Some(toplevel) = self.server.toplevels.get_mut(&window) {
+            toplevel.set_region(region);
         }
     }
 
@@ -223,13 +257,21 @@ impl Wayland {
         }
     }
 
+    /// What a window's client wants the pointer over it to look like; `None` for nothing to be seen. Ours where the
+    /// pointer is not over that window.
+    #[must_use]
+    pub fn cursor(&self, window: ToplevelId) -> Option<Look> {
+        self.server.cursor_over(window)
+    }
+
     /// The windows whose clients wait to be told when their last commit is shown. Each has to be told once by
     /// [`Wayland::shown`], and is not among these before that.
     pub fn take_waiting(&mut self) -> Vec<ToplevelId> {
         let mut waiting = Vec::new();
+        let cursor = self.server.shown_cursor();
         for (id, toplevel) in &mut self.server.toplevels {
             if std::mem::take(&mut toplevel.waits) {
-                if !toplevel.in_frame.is_empty() {
+                if toplevel.paced {
                     toplevel.waits = true;
                     continue;
                 }
@@ -238,7 +280,11 @@ impl Wayland {
                 for (popup, _) in smithay::desktop::PopupManager::popups_for_surface(root) {
                     surface::take_callbacks(popup.wl_surface(), &mut toplevel.in_frame);
                 }
-                if !toplevel.in_frame.is_empty() {
+                if let Some((_, surface)) = cursor.as_ref().filter(|(window, _)| window == id) {
+                    surface::take_callbacks(surface, &mut toplevel.in_frame);
+                }
+                toplevel.paced = toplevel.pace_feedback() || !toplevel.in_frame.is_empty();
+                if toplevel.paced {
                     waiting.push(*id);
                 }
             }
@@ -249,13 +295,40 @@ impl Wayland {
     /// A window's last commit is shown, or would be if anybody could see it.
     pub fn shown(&mut self, window: ToplevelId, now: Time) {
         if let Some(toplevel) = self.server.toplevels.get_mut(&window) {
+            toplevel.paced = false;
             done(&mut toplevel.in_frame, millis(now));
+            toplevel.end_feedback();
         }
+    }
+
+    /// The windows whose clients want to hear when a commit is shown that no frame shows yet.
+    #[must_use]
+    pub fn undrawn(&self) -> Vec<ToplevelId> {
+        let undrawn = self.server.toplevels.iter().filter(|(_, toplevel)| toplevel.has_undrawn());
+        undrawn.map(|(id, _)| *id).collect()
+    }
+
+    /// A frame that shows a window is on its way to an output.
+    pub fn drawn(&mut self, window: ToplevelId, output: OutputId) {
+        if let Some(toplevel) = self.server.toplevels.get_mut(&window) {
+            toplevel.drawn(output);
+        }
+    }
+
+    /// The frame that was on its way to an output is on the display since `time`; `sequence` counts its frames.
+    pub fn presented(&mut self, id: OutputId, time: Time, sequence: u64) {
+        let Some((output, _)) = self.outputs.get(&id) else { return };
+        self.server.toplevels.values_mut().for_each(|toplevel| toplevel.presented((id, output), time, sequence));
     }
 
     /// Gives a window the keyboard, or takes it from all clients.
     pub fn focus(&mut self, window: Option<ToplevelId>) {
         self.server.focus(window);
+    }
+
+    /// A window that is no client's has the keyboard: no client hands it on any longer.
+    pub fn focus_elsewhere(&mut self) {
+        self.server.forget_presses();
     }
 
     /// The pointer is over no client.

@@ -7,9 +7,9 @@ use smithay::input::pointer::{AxisFrame, ButtonEvent, MotionEvent};
 use smithay::input::touch;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{Logical, Point, SERIAL_COUNTER};
-use smithay::wayland::compositor::get_parent;
 
-use super::server::Server;
+use super::server::{Server, root};
+use super::wishes::Down;
 use super::{ToplevelId, surface};
 use crate::input::GuestEvent;
 use crate::input::view::is_button;
@@ -65,6 +65,9 @@ impl Server {
             self.dismiss_popups();
         }
         if let Some(keyboard) = self.seat.get_keyboard() {
+            if surface.is_some() && keyboard.current_focus() != surface {
+                self.forget_presses();
+            }
             keyboard.set_focus(self, surface, SERIAL_COUNTER.next_serial());
         }
     }
@@ -73,6 +76,10 @@ impl Server {
     pub(super) fn pointer_left(&mut self, time: u32) {
         let Some(pointer) = self.seat.get_pointer().filter(|pointer| pointer.current_focus().is_some()) else { return };
         let (location, serial) = (pointer.current_location(), SERIAL_COUNTER.next_serial());
+        // A window is moved by the button that was down in it: that button is its client's no longer.
+        if pointer.is_grabbed() {
+            pointer.unset_grab(self, serial, time);
+        }
         pointer.motion(self, None, &MotionEvent { location, serial, time });
         pointer.frame(self);
     }
@@ -96,6 +103,9 @@ impl Server {
         let Some(keyboard) = self.seat.get_keyboard() else { return };
         let state = if pressed { KeyState::Pressed } else { KeyState::Released };
         let (code, serial) = (Keycode::new(code + XKB_OFFSET), SERIAL_COUNTER.next_serial());
+        if pressed {
+            self.note_press(serial, keyboard.current_focus().as_ref());
+        }
         keyboard.input(self, code, state, serial, time, |_, _, _| FilterResult::<()>::Forward);
     }
 
@@ -105,15 +115,19 @@ impl Server {
             self.dismiss_popups();
         }
         let state = if pressed { ButtonState::Pressed } else { ButtonState::Released };
-        pointer.button(self, &ButtonEvent { serial: SERIAL_COUNTER.next_serial(), time, button, state });
+        let serial = SERIAL_COUNTER.next_serial();
+        if pressed {
+            self.note_press(serial, pointer.current_focus().as_ref());
+        }
+        self.down.retain(|down| down.button != button);
+        let window = pointer.current_focus().filter(|_| pressed).and_then(|surface| self.window_of(&surface));
+        self.down.extend(window.map(|window| Down { button, serial, window }));
+        pointer.button(self, &ButtonEvent { serial, time, button, state });
         pointer.frame(self);
     }
 
     fn is_grabbed_popup(&self, surface: &WlSurface) -> bool {
-        let mut root = surface.clone();
-        while let Some(parent) = get_parent(&root) {
-            root = parent;
-        }
+        let root = root(surface);
         self.grabs.iter().any(|popup| *popup.wl_surface() == root)
     }
 
@@ -159,6 +173,7 @@ impl Server {
         match event {
             GuestEvent::TouchDown { contact, x, y } => {
                 let (under, location) = (self.under(way, (x, y)), on_plane(way, (x, y)));
+                self.note_press(serial, under.as_ref().map(|(surface, _)| surface));
                 touch.down(self, under, &touch::DownEvent { slot: slot(contact), location, serial, time });
             }
             GuestEvent::TouchMotion { contact, x, y } => {

@@ -2,17 +2,18 @@
 //! What the protocols' requests change: Smithay's state, and the windows as we keep them. Handlers note what
 //! happened; nothing here calls up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use smithay::desktop::{PopupKind, PopupManager, find_popup_root_surface};
 use smithay::input::pointer::CursorImageStatus;
 use smithay::input::{Seat, SeatHandler, SeatState};
 use smithay::reexports::wayland_protocols::xdg::decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode;
-use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::State as ToplevelFlag;
+use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::{ResizeEdge, State as ToplevelFlag};
 use smithay::reexports::wayland_server::backend::{ClientData, ClientId, DisconnectReason};
 use smithay::reexports::wayland_server::protocol::wl_buffer::WlBuffer;
 use smithay::reexports::wayland_server::protocol::wl_callback::WlCallback;
+use smithay::reexports::wayland_server::protocol::wl_output::WlOutput;
 use smithay::reexports::wayland_server::protocol::wl_seat::WlSeat;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::reexports::wayland_server::{Client, DisplayHandle, Resource};
@@ -21,7 +22,9 @@ use smithay::wayland::buffer::BufferHandler;
 use smithay::wayland::compositor::{
     CompositorClientState, CompositorHandler, CompositorState, get_parent, is_sync_subsurface, with_states,
 };
+use smithay::wayland::cursor_shape::CursorShapeManagerState;
 use smithay::wayland::output::{OutputHandler, OutputManagerState};
+use smithay::wayland::presentation::PresentationState;
 use smithay::wayland::selection::SelectionHandler;
 use smithay::wayland::selection::data_device::{
     ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler, set_data_device_focus,
@@ -34,14 +37,22 @@ use smithay::wayland::shell::xdg::{
     PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState, XdgToplevelSurfaceData,
 };
 use smithay::wayland::shm::{ShmHandler, ShmState};
+use smithay::wayland::tablet_manager::TabletSeatHandler;
 use smithay::wayland::viewporter::ViewporterState;
+use smithay::wayland::xdg_activation::XdgActivationState;
 use smithay::{
-    delegate_compositor, delegate_data_device, delegate_output, delegate_primary_selection, delegate_seat,
-    delegate_shm, delegate_viewporter, delegate_xdg_decoration, delegate_xdg_shell,
+    delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_output, delegate_presentation,
+    delegate_primary_selection, delegate_seat, delegate_shm, delegate_viewporter, delegate_xdg_decoration,
+    delegate_xdg_shell,
 };
 
+use super::activation::Press;
+use super::cursor::Pointer;
+use super::feedback::{self, CLOCK, Feedback};
+use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
+use crate::scene::layout::Edges;
 
 /// What Smithay keeps for each client.
 #[derive(Debug, Default)]
@@ -67,8 +78,14 @@ pub(super) struct Toplevel {
     pub(super) picture: Option<Rc<Pixmap>>,
     /// Its client waits to be told when the last commit is shown.
     pub(super) waits: bool,
-    /// Callbacks of the commit that is being shown.
+    /// A commit is being shown: [`super::Wayland::shown`] will come.
+    pub(super) paced: bool,
+    /// Callbacks of that.
     pub(super) in_frame: Vec<WlCallback>,
+    pub(super) feedback: Vec<Feedback>,
+    pub(super) standing: Standing,
+    /// It is to have the keyboard when it is mapped.
+    pub(super) activate: bool,
 }
 
 /// All clients, as the protocols see them.
@@ -82,13 +99,19 @@ pub(super) struct Server {
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
     /// Globals that live as long as this.
-    _others: (XdgDecorationState, ViewporterState, OutputManagerState),
+    _others: (XdgDecorationState, ViewporterState, OutputManagerState, CursorShapeManagerState, PresentationState),
     pub(super) seat: Seat<Self>,
     pub(super) popups: PopupManager,
     /// Popups that go when the user clicks elsewhere, the oldest first.
     pub(super) grabs: Vec<PopupSurface>,
     pub(super) toplevels: BTreeMap<ToplevelId, Toplevel>,
     next: u64,
+    pub(super) pointer: Pointer,
+    pub(super) activation: XdgActivationState,
+    /// What the user did with clients, the latest last.
+    pub(super) presses: VecDeque<Press>,
+    /// Buttons that clients were told to be down.
+    pub(super) down: Vec<Down>,
     pub(super) events: Vec<Event>,
 }
 
@@ -99,14 +122,17 @@ impl Server {
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
-            shell: XdgShellState::new::<Self>(&display),
+            shell: XdgShellState::new_with_capabilities::<Self>(&display, wishes::CAPABILITIES),
             data_device: DataDeviceState::new::<Self>(&display),
             primary_selection: PrimarySelectionState::new::<Self>(&display),
             _others: (
                 XdgDecorationState::new::<Self>(&display),
                 ViewporterState::new::<Self>(&display),
                 OutputManagerState::new_with_xdg_output::<Self>(&display),
+                CursorShapeManagerState::new::<Self>(&display),
+                PresentationState::new::<Self>(&display, CLOCK),
             ),
+            activation: XdgActivationState::new::<Self>(&display),
             display,
             seats,
             seat,
@@ -114,11 +140,23 @@ impl Server {
             grabs: Vec::new(),
             toplevels: BTreeMap::new(),
             next: 1,
+            pointer: Pointer::default(),
+            presses: VecDeque::new(),
+            down: Vec::new(),
             events: Vec::new(),
         }
     }
 
-    fn toplevel_of(&self, root: &WlSurface) -> Option<ToplevelId> {
+    /// The window that a surface is a part of, itself or by its popup.
+    pub(super) fn window_of(&self, surface: &WlSurface) -> Option<ToplevelId> {
+        let root = root(surface);
+        match self.popups.find_popup(&root) {
+            Some(popup) => self.toplevel_of(&find_popup_root_surface(&popup).ok()?),
+            None => self.toplevel_of(&root),
+        }
+    }
+
+    pub(super) fn toplevel_of(&self, root: &WlSurface) -> Option<ToplevelId> {
         self.toplevels.iter().find(|(_, toplevel)| toplevel.surface.wl_surface() == root).map(|(id, _)| *id)
     }
 
@@ -128,11 +166,14 @@ impl Server {
         let root = toplevel.surface.wl_surface();
         if !toplevel.surface.is_initial_configure_sent() {
             toplevel.surface.send_configure();
+            toplevel.standing.answer = false;
         }
         if !surface::is_mapped(root) {
             surface::take_callbacks(root, &mut toplevel.in_frame);
             done(&mut toplevel.in_frame, 0);
+            feedback::discard(toplevel.feedback.drain(..));
             if toplevel.picture.take().is_some() {
+                toplevel.set_region(None);
                 toplevel.surface.reset_initial_configure_sent();
                 self.events.push(Event::Unmapped(id));
             }
@@ -146,8 +187,13 @@ impl Server {
             None => |window, picture| Event::Mapped { window, picture },
         };
         let picture = Rc::new(picture);
-        toplevel.picture = Some(Rc::clone(&picture));
+        let new = toplevel.picture.replace(Rc::clone(&picture)).is_none();
+        let whole = new && toplevel.standing.wants_whole();
         self.events.push(event(id, picture));
+        self.events.extend(whole.then_some(Event::Whole { window: id, whole }));
+        if std::mem::take(&mut toplevel.activate) {
+            self.events.push(Event::Activate(id));
+        }
     }
 
     /// What a window is called, and by whom, in its own words.
@@ -165,6 +211,15 @@ impl Server {
             self.events.push(Event::Renamed(id));
         }
     }
+}
+
+/// The surface that a subsurface belongs to in the end.
+pub(super) fn root(surface: &WlSurface) -> WlSurface {
+    let mut root = surface.clone();
+    while let Some(parent) = get_parent(&root) {
+        root = parent;
+    }
+    root
 }
 
 /// Tells a client that what it has committed is shown.
@@ -188,11 +243,9 @@ impl CompositorHandler for Server {
             return;
         }
         surface::take_buffers(surface);
+        let asked = feedback::take(surface);
         self.popups.commit(surface);
-        let mut root = surface.clone();
-        while let Some(parent) = get_parent(&root) {
-            root = parent;
-        }
+        let mut root = root(surface);
         if let Some(popup) = self.popups.find_popup(&root) {
             if let PopupKind::Xdg(popup) = &popup
                 && !popup.is_initial_configure_sent()
@@ -200,13 +253,20 @@ impl CompositorHandler for Server {
             {
                 tracing::debug!(%error, "a popup could not be configured");
             }
-            let Ok(window) = find_popup_root_surface(&popup) else { return };
+            let Ok(window) = find_popup_root_surface(&popup) else { return feedback::discard(asked) };
             root = window;
         }
         match self.toplevel_of(&root) {
-            Some(id) => self.committed(id),
-            // A cursor, or an icon that is dragged: not shown yet.
+            Some(id) => {
+                if let Some(toplevel) = self.toplevels.get_mut(&id) {
+                    toplevel.replace_feedback(surface, asked);
+                }
+                self.committed(id);
+            }
+            None if self.cursor_committed(&root) => feedback::discard(asked),
+            // An icon that is dragged: not shown yet.
             None => {
+                feedback::discard(asked);
                 let mut callbacks = Vec::new();
                 surface::take_callbacks(surface, &mut callbacks);
                 done(&mut callbacks, 0);
@@ -223,13 +283,26 @@ impl XdgShellHandler for Server {
     fn new_toplevel(&mut self, surface: ToplevelSurface) {
         let id = ToplevelId(self.next);
         self.next += 1;
-        let toplevel = Toplevel { surface, picture: None, waits: false, in_frame: Vec::new() };
+        let standing = Standing::default();
+        let (in_frame, feedback) = (Vec::new(), Vec::new());
+        let toplevel = Toplevel {
+            surface,
+            picture: None,
+            waits: false,
+            paced: false,
+            in_frame,
+            feedback,
+            standing,
+            activate: false,
+        };
         self.toplevels.insert(id, toplevel);
     }
 
     fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
         let Some(id) = self.toplevel_of(surface.wl_surface()) else { return };
-        if self.toplevels.remove(&id).is_some_and(|toplevel| toplevel.picture.is_some()) {
+        let Some(toplevel) = self.toplevels.remove(&id) else { return };
+        feedback::discard(toplevel.feedback);
+        if toplevel.picture.is_some() {
             self.events.push(Event::Unmapped(id));
         }
     }
@@ -240,6 +313,37 @@ impl XdgShellHandler for Server {
 
     fn app_id_changed(&mut self, surface: ToplevelSurface) {
         self.renamed(&surface);
+    }
+
+    fn move_request(&mut self, surface: ToplevelSurface, _seat: WlSeat, serial: Serial) {
+        self.wants_hold(&surface, serial, Edges::default());
+    }
+
+    fn resize_request(&mut self, surface: ToplevelSurface, _seat: WlSeat, serial: Serial, edges: ResizeEdge) {
+        match wishes::edges(edges) {
+            edges if edges == Edges::default() => tracing::debug!("a client would resize no edge of its window"),
+            edges => self.wants_hold(&surface, serial, edges),
+        }
+    }
+
+    fn maximize_request(&mut self, surface: ToplevelSurface) {
+        self.wants(&surface, |standing| standing.maximised = true);
+    }
+
+    fn unmaximize_request(&mut self, surface: ToplevelSurface) {
+        self.wants(&surface, |standing| standing.maximised = false);
+    }
+
+    fn fullscreen_request(&mut self, surface: ToplevelSurface, _output: Option<WlOutput>) {
+        self.wants(&surface, |standing| standing.full_screen = true);
+    }
+
+    fn unfullscreen_request(&mut self, surface: ToplevelSurface) {
+        self.wants(&surface, |standing| standing.full_screen = false);
+    }
+
+    fn minimize_request(&mut self, surface: ToplevelSurface) {
+        self.wants_minimised(&surface);
     }
 
     fn new_popup(&mut self, surface: PopupSurface, positioner: PositionerState) {
@@ -322,15 +426,16 @@ impl SeatHandler for Server {
                     state.states.unset(ToplevelFlag::Activated)
                 }
             });
-            if toplevel.surface.is_initial_configure_sent() {
-                toplevel.surface.send_pending_configure();
-            }
         }
     }
 
-    /// The pointer is drawn by us.
-    fn cursor_image(&mut self, _seat: &Seat<Self>, _image: CursorImageStatus) {}
+    fn cursor_image(&mut self, _seat: &Seat<Self>, image: CursorImageStatus) {
+        self.set_cursor(image);
+    }
 }
+
+/// Of tablets nothing is told.
+impl TabletSeatHandler for Server {}
 
 impl SelectionHandler for Server {
     type SelectionUserData = ();
@@ -365,8 +470,10 @@ impl ShmHandler for Server {
 impl OutputHandler for Server {}
 
 delegate_compositor!(Server);
+delegate_cursor_shape!(Server);
 delegate_data_device!(Server);
 delegate_output!(Server);
+delegate_presentation!(Server);
 delegate_primary_selection!(Server);
 delegate_seat!(Server);
 delegate_shm!(Server);

@@ -40,9 +40,13 @@ impl Compositor {
 
     /// Starts it under `strace`, which writes its counts to `counts` when the compositor ends.
     pub(crate) fn start_traced(hertz: u32, counts: &Path) -> Outcome<Self> {
-        let mut command = Command::new("strace");
-        command.args(["-c", "-f", "-o"]).arg(counts).arg(env!("CARGO_BIN_EXE_grantway"));
-        Self::launch(command, hertz, "")
+        Self::launch(strace(counts), hertz, "")
+    }
+
+    /// Starts one whose guests may have so many connectors, under `strace` where there is a file for its counts.
+    pub(crate) fn start_for(hertz: u32, connectors: usize, counts: Option<&Path>) -> Outcome<Self> {
+        let command = counts.map_or_else(|| Command::new(env!("CARGO_BIN_EXE_grantway")), strace);
+        Self::launch(command, hertz, &format!("[limits]\nconnectors = {connectors}\n"))
     }
 
     fn launch(mut command: Command, hertz: u32, config: &str) -> Outcome<Self> {
@@ -94,6 +98,12 @@ impl Drop for Compositor {
         let _ended_already = self.child.kill();
         let _reaped_already = self.child.wait();
     }
+}
+
+fn strace(counts: &Path) -> Command {
+    let mut command = Command::new("strace");
+    command.args(["-c", "-f", "-o"]).arg(counts).arg(env!("CARGO_BIN_EXE_grantway"));
+    command
 }
 
 fn connect(socket: &Path) -> Outcome<Client> {

@@ -3,8 +3,11 @@
 //! this one. Prints a table, and writes `target/bench/flip.json`. Nothing is judged by its time, since machines
 //! differ; docs/performance.md says what the figures mean.
 
+#![allow(clippy::indexing_slicing, reason = "a bench may end by a panic")]
+
 mod calls;
 mod compositor;
+mod crowd;
 mod guest;
 mod report;
 mod strace;
@@ -90,6 +93,7 @@ fn measure() -> Outcome<Report> {
     }
     let idle = idle()?;
     say("counting system calls")?;
+    let crowd = crowd::measure();
     let traced = strace::trace(TRACED.hertz, TRACED.refresh(), TRACED.size, TRACED_FLIPS);
     Ok(Report {
         attach: Sorted::new(&replies.attach),
@@ -100,6 +104,7 @@ fn measure() -> Outcome<Report> {
         refusing,
         idle: (IDLE, idle),
         traced,
+        crowd,
         load_before,
     })
 }
@@ -163,6 +168,7 @@ fn run() -> Outcome<()> {
     report.print()?;
     let path = report.write()?;
     writeln!(io::stdout(), "\nfigures: {}", path.display())?;
+    report.crowd.map(drop)?;
     report.traced.map(drop)
 }
 

@@ -37,10 +37,10 @@ pub(crate) struct ReplyTimes {
     pub(crate) detach: Vec<Duration>,
 }
 
-/// A guest with one connector and two buffers.
+/// A guest with two buffers for each connector.
 pub(crate) struct Guest {
     front: DisplayFront,
-    surfaces: [Surface; 2],
+    surfaces: Vec<[Surface; 2]>,
     width: u32,
     height: u32,
     /// Which surface is shown.
@@ -48,28 +48,44 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Connects, and shows the first buffer.
-    pub(crate) fn start(socket: &Path, (width, height): (u32, u32)) -> Outcome<Self> {
-        let device = format!("backend=0,be-alloc=0,connectors=bench:{width}x{height}");
+    /// Connects one with one connector, and shows the first buffer.
+    pub(crate) fn start(socket: &Path, size: (u32, u32)) -> Outcome<Self> {
+        Self::start_with(socket, "bench", size, 1)
+    }
+
+    /// Connects one with so many connectors, and shows the first buffer of each.
+    pub(crate) fn start_with(
+        socket: &Path,
+        name: &str,
+        (width, height): (u32, u32),
+        connectors: usize,
+    ) -> Outcome<Self> {
+        let list: Vec<_> = (0..connectors).map(|number| format!("{name}-{number}:{width}x{height}")).collect();
+        let device = format!("backend=0,be-alloc=0,connectors={}", list.join(";"));
         let frames = 64 * 256;
-        let mut front = DisplayFront::new(front::Guest::start(socket, "bench", &[&device], frames)?, 0, 1);
+        let mut front = DisplayFront::new(front::Guest::start(socket, name, &[&device], frames)?, 0, 1);
         front.connect(PATIENCE)?;
-        let surfaces = [surface(&mut front, width, height, 0)?, surface(&mut front, width, height, 1)?];
+        let mut surfaces = Vec::new();
+        for _ in 0..connectors {
+            surfaces.push([surface(&mut front, width, height, 0)?, surface(&mut front, width, height, 1)?]);
+        }
         let mut guest = Self { front, surfaces, width, height, shown: 0 };
         guest.show()?;
         Ok(guest)
     }
 
     fn show(&mut self) -> Outcome<()> {
-        let Some(Surface { framebuffer, .. }) = self.surfaces.get(self.shown) else { return Ok(()) };
-        let config =
-            SetConfig { cookie: *framebuffer, x: 0, y: 0, width: self.width, height: self.height, bpp: XR24.bpp };
-        Ok(self.front.set_config(0, config)?)
+        let (width, height) = (self.width, self.height);
+        for (connector, surfaces) in self.surfaces.iter().enumerate() {
+            let cookie = surfaces[self.shown].framebuffer;
+            self.front.set_config(connector, SetConfig { cookie, x: 0, y: 0, width, height, bpp: XR24.bpp })?;
+        }
+        Ok(())
     }
 
     /// Attaches and detaches a framebuffer that is never shown, and adds how long each answer took.
     pub(crate) fn replies(&mut self, pairs: usize, times: &mut ReplyTimes) -> Outcome<()> {
-        let buffer = self.surfaces[0].buffer.cookie;
+        let buffer = self.surfaces[0][0].buffer.cookie;
         for _ in 0..pairs {
             let start = now();
             let framebuffer = self.front.attach(buffer, self.width, self.height, XR24.fourcc())?;
@@ -85,16 +101,31 @@ impl Guest {
     /// time.
     pub(crate) fn flips(&mut self, count: usize, times: &mut FlipTimes) -> Outcome<()> {
         for _ in 0..count {
+            let started = self.flip_all(times)?;
+            self.wait_all(&started, times)?;
+        }
+        Ok(())
+    }
+
+    /// Flips on all connectors; gives when each flip began.
+    pub(crate) fn flip_all(&mut self, times: &mut FlipTimes) -> Outcome<Vec<Duration>> {
+        self.shown = 1 - self.shown;
+        let mut started = Vec::new();
+        for (connector, surfaces) in self.surfaces.iter().enumerate() {
             let start = now();
-            self.shown = 1 - self.shown;
-            let Some(Surface { framebuffer, .. }) = self.surfaces.get(self.shown) else { continue };
-            self.front.flip(0, *framebuffer)?;
-            let answered = now();
-            while self.front.flip_pending(0) {
-                self.front.wait_flips(PATIENCE)?;
+            self.front.flip(connector, surfaces[self.shown].framebuffer)?;
+            times.reply.push(now() - start);
+            started.push(start);
+        }
+        Ok(started)
+    }
+
+    /// Waits for the events of all flips, which began at these times.
+    pub(crate) fn wait_all(&mut self, started: &[Duration], times: &mut FlipTimes) -> Outcome<()> {
+        while (0..started.len()).any(|connector| self.front.flip_pending(connector)) {
+            for connector in self.front.wait_flips(PATIENCE)? {
+                times.event.push(now() - started[connector]);
             }
-            times.reply.push(answered - start);
-            times.event.push(now() - start);
         }
         Ok(())
     }
@@ -105,8 +136,7 @@ impl Guest {
         let mut times = Vec::new();
         for _ in 0..count {
             let fresh = surface(&mut self.front, self.width, self.height, 0)?;
-            let Some(shown) = self.surfaces.get_mut(self.shown) else { continue };
-            let old = std::mem::replace(shown, fresh);
+            let old = std::mem::replace(&mut self.surfaces[0][self.shown], fresh);
             self.front.detach(old.framebuffer)?;
             let start = now();
             self.front.destroy_buffer(old.buffer)?;
@@ -144,8 +174,10 @@ impl Guest {
     /// Lets go of everything. An error when anything went wrong since the start: the times would be of
     /// something else.
     pub(crate) fn end(mut self) -> Outcome<()> {
-        self.front.set_config(0, SetConfig::default())?;
-        for surface in self.surfaces {
+        for connector in 0..self.surfaces.len() {
+            self.front.set_config(connector, SetConfig::default())?;
+        }
+        for surface in self.surfaces.into_iter().flatten() {
             self.front.detach(surface.framebuffer)?;
             self.front.destroy_buffer(surface.buffer)?;
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::compositor::Usage;
+use crate::crowd::Cost;
 use crate::guest::FlipTimes;
 use crate::strace::Traced;
 use crate::{Case, Outcome};
@@ -153,6 +154,7 @@ pub(crate) struct Report {
     pub(crate) refusing: Usage,
     pub(crate) idle: (Duration, Usage),
     pub(crate) traced: Outcome<Traced>,
+    pub(crate) crowd: Outcome<Vec<Cost>>,
     pub(crate) load_before: String,
 }
 
@@ -186,6 +188,14 @@ impl Report {
             usage.voluntary,
             Duration::from_nanos(usage.cpu_ns).as_secs_f64() * 1000.0
         )?;
+        if let Ok(crowd) = &self.crowd {
+            let head = ["connectors", "calls/flip", "sleeps/flip", "CPU ms/flip"];
+            writeln!(out, "\n{:>10} {:>12} {:>12} {:>12}", head[0], head[1], head[2], head[3])?;
+            for Cost { connectors, flips, usage, calls } in crowd {
+                let PerFlip { cpu_ms, voluntary, .. } = PerFlip::new(*usage, *flips);
+                writeln!(out, "{connectors:>10} {calls:>12.2} {voluntary:>12.2} {cpu_ms:>12.3}")?;
+            }
+        }
         if let Ok(traced) = &self.traced {
             let total = traced.total().unwrap_or(f64::NAN);
             writeln!(out, "\nsystem calls a flip, {} flips at {} Hz: {total:.2}", traced.flips, traced.hertz)?;
@@ -227,10 +237,16 @@ impl Report {
             "destroy": self.destroy.json(),
             "refusal": self.refusal.json(),
             "refusal_cpu_ms": PerFlip::new(self.refusing, self.refusal.len()).cpu_ms,
+            "crowd": self.crowd.as_ref().ok().map(|crowd| crowd.iter().map(cost).collect::<Vec<_>>()),
             "idle": { "seconds": time.as_secs(), "wake_ups": usage.voluntary, "cpu_ns": usage.cpu_ns },
             "system_calls": traced,
         })
     }
+}
+
+fn cost(Cost { connectors, flips, usage, calls }: &Cost) -> Value {
+    let PerFlip { cpu_ms, voluntary, .. } = PerFlip::new(*usage, *flips);
+    json!({ "connectors": connectors, "flips": flips, "system_calls": calls, "voluntary_switches": voluntary, "cpu_ms": cpu_ms })
 }
 
 /// What the figures come from.

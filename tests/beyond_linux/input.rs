@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the user does, by `grantway msg input`, and what is to be seen of it.
 
+use std::time::{Duration, Instant};
+
 use grantway::control::{ConnectorStatus, InputAction, Response, TouchPhase, WindowStatus};
 use grantway::scene::decoration::RING_COLOR;
 
@@ -292,5 +294,60 @@ fn what_the_user_does_is_what_the_right_guests_programs_see() {
     let map_report = guests.pop().unwrap().report();
     assert_eq!(seen(&map_report), text_lines(&[&map_sees[..], &fingers].concat()));
     assert_eq!(seen(&guests.pop().unwrap().report()), text_lines(&[&web_sees[..], &fingers].concat()));
+    desk.quit();
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test outside of the loop")]
+fn displays_that_went_off_are_switched_on_by_a_key_that_is_nobodys() {
+    const IDLE: Duration = Duration::from_secs(2);
+    let config = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    std::fs::write(config.path(), format!("[idle]\noff-after-seconds = {}\n", IDLE.as_secs())).unwrap();
+    let mut desk = Desk::new(&["--output", "1280x720@240", "--config", config.path().to_str().unwrap()]);
+    wait_for("the displays to go off", || desk.status().outputs[0].off.then_some(()));
+    // A guest is served all the same, at the pace of what nobody sees.
+    let guest = desk.guest("web", &["--connectors", "a:640x480", "--flips", "20", "--linger"]);
+    desk.wait_connector("web", 0, |connector| connector.events == 20);
+    let asked = Instant::now();
+    chord(&mut desk, ESC);
+    let status = desk.status();
+    assert!(!status.secure_attention, "the reserved key went to nobody");
+    assert!(!status.outputs[0].off || asked.elapsed() >= IDLE);
+    wait_for("secure attention", || {
+        chord(&mut desk, ESC);
+        desk.status().secure_attention.then_some(())
+    });
+    drop(guest);
+    desk.quit();
+}
+
+#[test]
+fn what_is_left_of_a_guest_is_closed_by_a_click_and_replaced_by_the_guest() {
+    let (mut desk, mut guests, web, map) = two_guests();
+    let shown = |picture: &Picture, window: &WindowStatus| {
+        picture.at(u32::try_from(window.x + 4).unwrap(), u32::try_from(window.y + 4).unwrap())
+    };
+    let before = desk.output_picture();
+    for guest in guests.drain(..) {
+        guest.kill();
+    }
+    desk.wait_gone("web");
+    desk.wait_gone("map");
+    wait_for("the last pictures", || (shown(&desk.output_picture(), &map) != shown(&before, &map)).then_some(()));
+    let left = desk.keep_picture("guests-stopped.png");
+    let dimmed = |window: &WindowStatus| {
+        shown(&before, window).into_iter().zip(shown(&left, window)).all(|(before, left)| left <= before)
+    };
+    assert!(dimmed(&web) && dimmed(&map));
+    desk.input(InputAction::Pointer { x: map.x + 5, y: map.y + 5 });
+    desk.input(InputAction::Key { code: LEFT, pressed: None });
+    wait_for("one to be gone", || {
+        let picture = desk.output_picture();
+        (shown(&picture, &map) != shown(&left, &map) && shown(&picture, &web) == shown(&left, &web)).then_some(())
+    });
+    let guest = desk.guest("web", &["--connectors", "a:640x480", "--pattern", "bars", "--flips", "2", "--linger"]);
+    desk.wait_connector("web", 0, |connector| connector.events == 2);
+    wait_for("its picture", || (shown(&desk.output_picture(), &web) == shown(&before, &web)).then_some(()));
+    drop(guest);
     desk.quit();
 }

@@ -11,10 +11,14 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod activation;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
+mod pointer;
+mod times;
 mod window;
+mod wishes;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

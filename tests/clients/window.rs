@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use wayland_client::globals::{GlobalList, GlobalListContents, registry_queue_init};
 use wayland_client::protocol::{
@@ -13,6 +14,11 @@ use wayland_client::protocol::{
     wl_shm_pool, wl_surface,
 };
 use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle, WEnum, delegate_noop};
+use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_device_v1;
+use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_manager_v1::WpCursorShapeManagerV1;
+use wayland_protocols::wp::presentation_time::client::{wp_presentation, wp_presentation_feedback};
+use wayland_protocols::xdg::activation::v1::client::xdg_activation_token_v1;
+use wayland_protocols::xdg::activation::v1::client::xdg_activation_v1::XdgActivationV1;
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_decoration_manager_v1::ZxdgDecorationManagerV1;
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1::{self, ZxdgToplevelDecorationV1};
 use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_positioner, xdg_surface, xdg_toplevel, xdg_wm_base};
@@ -24,6 +30,24 @@ use crate::desk::Rgb;
 pub(crate) struct Told {
     lines: Vec<String>,
     configured: u32,
+    /// Of the last button that went down.
+    serial: u32,
+    /// Of the last time that the pointer came.
+    entered: u32,
+    /// Commits that were shown.
+    presented: Vec<Presented>,
+    token: Option<String>,
+}
+
+/// When a commit was shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Presented {
+    /// On the clock of the compositor's choice.
+    pub(crate) time: Duration,
+    /// From a frame of the display to the next.
+    pub(crate) refresh: Duration,
+    /// The display's frame.
+    pub(crate) sequence: u64,
 }
 
 /// The client.
@@ -33,7 +57,10 @@ pub(crate) struct Window {
     globals: GlobalList,
     surface: wl_surface::WlSurface,
     xdg: xdg_surface::XdgSurface,
-    _toplevel: xdg_toplevel::XdgToplevel,
+    /// What the client asks of its window goes through this.
+    pub(crate) toplevel: xdg_toplevel::XdgToplevel,
+    pub(crate) seat: wl_seat::WlSeat,
+    pointer: wl_pointer::WlPointer,
 }
 
 impl Window {
@@ -47,7 +74,7 @@ impl Window {
         let seat: wl_seat::WlSeat = globals.bind(&handle, 5..=7, ()).unwrap();
         let _output: wl_output::WlOutput = globals.bind(&handle, 4..=4, ()).unwrap();
         seat.get_keyboard(&handle, ());
-        seat.get_pointer(&handle, ());
+        let pointer = seat.get_pointer(&handle, ());
         let surface = compositor.create_surface(&handle, ());
         let xdg = shell.get_xdg_surface(&surface, &handle, ());
         let toplevel = xdg.get_toplevel(&handle, ());
@@ -56,7 +83,7 @@ impl Window {
         let decoration = decorations.get_toplevel_decoration(&toplevel, &handle, ());
         decoration.set_mode(zxdg_toplevel_decoration_v1::Mode::ClientSide);
         surface.commit();
-        let mut window = Self { queue, told: Told::default(), globals, surface, xdg, _toplevel: toplevel };
+        let mut window = Self { queue, told: Told::default(), globals, surface, xdg, toplevel, seat, pointer };
         window.wait("configure");
         assert!(window.take().contains(&"decoration ServerSide".to_owned()));
         window.paint((width, height), color);
@@ -68,7 +95,30 @@ impl Window {
         self.paint_on(&self.surface.clone(), size, color);
     }
 
-    fn paint_on(&mut self, surface: &wl_surface::WlSurface, (width, height): (i32, i32), [red, green, blue]: Rgb) {
+    fn paint_on(&mut self, surface: &wl_surface::WlSurface, size: (i32, i32), color: Rgb) {
+        self.commit(surface, size, color);
+        // The compositor has its copy when it has answered.
+        self.hear();
+    }
+
+    /// Shows one colour after the other, and asks about each when it was shown. They reach the compositor at once.
+    pub(crate) fn paint_timed(&mut self, size: (i32, i32), colors: &[Rgb]) {
+        let (handle, surface) = (self.queue.handle(), self.surface.clone());
+        let presentation: wp_presentation::WpPresentation = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        for color in colors {
+            presentation.feedback(&surface, &handle, ());
+            self.commit(&surface, size, *color);
+        }
+        self.hear();
+    }
+
+    /// The commits that were shown since the last time, of those that it asked about.
+    pub(crate) fn take_presented(&mut self) -> Vec<Presented> {
+        self.hear();
+        std::mem::take(&mut self.told.presented)
+    }
+
+    fn commit(&mut self, surface: &wl_surface::WlSurface, (width, height): (i32, i32), [red, green, blue]: Rgb) {
         let handle = self.queue.handle();
         let pixels = [blue, green, red, 255].repeat(usize::try_from(width * height).unwrap());
         let mut file: File = tempfile::tempfile().unwrap();
@@ -80,8 +130,6 @@ impl Window {
         surface.damage_buffer(0, 0, width, height);
         surface.frame(&handle, ());
         surface.commit();
-        // The compositor has its copy when it has answered.
-        self.hear();
     }
 
     /// Opens a popup of that size and colour at a place of the window, where the compositor may move it.
@@ -103,8 +151,59 @@ impl Window {
         self.paint_on(&surface, (width, height), color);
     }
 
+    /// Wants the pointer to have one of the compositor's shapes.
+    pub(crate) fn shape(&mut self, shape: wp_cursor_shape_device_v1::Shape) {
+        let handle = self.queue.handle();
+        let manager: WpCursorShapeManagerV1 = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        let device = manager.get_pointer(&self.pointer, &handle, ());
+        device.set_shape(self.told.entered, shape);
+        self.hear();
+    }
+
+    /// Wants the pointer to be a picture of that size and colour, which points with its pixel `hotspot`.
+    pub(crate) fn cursor(&mut self, size: (i32, i32), hotspot: (i32, i32), color: Rgb) {
+        let handle = self.queue.handle();
+        let compositor: wl_compositor::WlCompositor = self.globals.bind(&handle, 4..=5, ()).unwrap();
+        let surface = compositor.create_surface(&handle, ());
+        self.pointer.set_cursor(self.told.entered, Some(&surface), hotspot.0, hotspot.1);
+        self.paint_on(&surface, size, color);
+    }
+
+    /// Wants no pointer to be seen.
+    pub(crate) fn no_cursor(&mut self) {
+        self.pointer.set_cursor(self.told.entered, None, 0, 0);
+        self.hear();
+    }
+
+    /// A token that hands on the keyboard, if this serial is good for that.
+    pub(crate) fn token(&mut self, serial: Option<u32>) -> String {
+        let handle = self.queue.handle();
+        let activation: XdgActivationV1 = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        let token = activation.get_activation_token(&handle, ());
+        if let Some(serial) = serial {
+            token.set_serial(serial, &self.seat);
+        }
+        token.commit();
+        self.hear();
+        self.told.token.take().unwrap()
+    }
+
+    /// Wants the keyboard by a token.
+    pub(crate) fn activate(&mut self, token: &str) {
+        let handle = self.queue.handle();
+        let activation: XdgActivationV1 = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        activation.activate(token.to_owned(), &self.surface);
+        self.hear();
+    }
+
+    /// The serial of the last button that went down.
+    pub(crate) fn serial(&mut self) -> u32 {
+        self.hear();
+        self.told.serial
+    }
+
     /// Takes in what there is.
-    fn hear(&mut self) {
+    pub(crate) fn hear(&mut self) {
         self.queue.roundtrip(&mut self.told).unwrap();
     }
 
@@ -155,9 +254,13 @@ notes!(xdg_surface::XdgSurface, |told, surface, event| {
     }
 });
 notes!(xdg_toplevel::XdgToplevel, |told, _toplevel, event| {
-    if let xdg_toplevel::Event::Configure { states, .. } = event {
+    if let xdg_toplevel::Event::Configure { width, height, states } = event {
         let active = states.as_chunks::<4>().0.contains(&4_u32.to_ne_bytes());
         told.note(if active { "active" } else { "inactive" });
+        let others = states.as_chunks::<4>().0.iter().map(|state| u32::from_ne_bytes(*state));
+        let others = others.filter_map(|state| xdg_toplevel::State::try_from(state).ok());
+        let others: Vec<_> = others.filter(|state| *state != xdg_toplevel::State::Activated).collect();
+        told.note(format!("asked for {width}x{height} {others:?}"));
     }
 });
 notes!(xdg_wm_base::XdgWmBase, |_told, shell, event| {
@@ -188,10 +291,18 @@ notes!(wl_keyboard::WlKeyboard, |told, _keyboard, event| match event {
     _ => {}
 });
 notes!(wl_pointer::WlPointer, |told, _pointer, event| match event {
-    wl_pointer::Event::Enter { surface_x, surface_y, .. } => told.note(format!("pointer {surface_x},{surface_y}")),
+    wl_pointer::Event::Enter { serial, surface_x, surface_y, .. } => {
+        told.entered = serial;
+        told.note(format!("pointer {surface_x},{surface_y}"));
+    }
     wl_pointer::Event::Motion { surface_x, surface_y, .. } => told.note(format!("to {surface_x},{surface_y}")),
     wl_pointer::Event::Leave { .. } => told.note("no pointer"),
-    wl_pointer::Event::Button { button, state: WEnum::Value(state), .. } => told.note(format!("{button} {state:?}")),
+    wl_pointer::Event::Button { serial, button, state: WEnum::Value(state), .. } => {
+        if state == wl_pointer::ButtonState::Pressed {
+            told.serial = serial;
+        }
+        told.note(format!("{button} {state:?}"));
+    }
     wl_pointer::Event::AxisValue120 { .. } => {}
     wl_pointer::Event::Axis { value, .. } => told.note(format!("wheel {value}")),
     _ => {}
@@ -214,6 +325,29 @@ impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Told {
     }
 }
 
+notes!(xdg_activation_token_v1::XdgActivationTokenV1, |told, _token, event| {
+    if let xdg_activation_token_v1::Event::Done { token } = event {
+        told.token = Some(token);
+    }
+});
+notes!(wp_presentation::WpPresentation, |told, _presentation, event| {
+    if let wp_presentation::Event::ClockId { clk_id } = event {
+        told.note(format!("clock {clk_id}"));
+    }
+});
+notes!(wp_presentation_feedback::WpPresentationFeedback, |told, _feedback, event| match event {
+    wp_presentation_feedback::Event::Presented { tv_sec_lo, tv_nsec, refresh, seq_hi, seq_lo, .. } => {
+        let time = Duration::new(tv_sec_lo.into(), tv_nsec);
+        let sequence = u64::from(seq_hi) << 32 | u64::from(seq_lo);
+        told.presented.push(Presented { time, refresh: Duration::from_nanos(refresh.into()), sequence });
+        told.note("presented");
+    }
+    wp_presentation_feedback::Event::Discarded => told.note("discarded"),
+    _ => {}
+});
+delegate_noop!(Told: ignore XdgActivationV1);
+delegate_noop!(Told: ignore WpCursorShapeManagerV1);
+delegate_noop!(Told: ignore wp_cursor_shape_device_v1::WpCursorShapeDeviceV1);
 delegate_noop!(Told: ignore wl_output::WlOutput);
 delegate_noop!(Told: ignore wl_seat::WlSeat);
 delegate_noop!(Told: ignore wl_shm::WlShm);

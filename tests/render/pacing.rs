@@ -201,6 +201,29 @@ fn after_a_while_without_frames_nothing_is_waited_for() {
 }
 
 #[test]
+fn a_variable_display_is_given_a_frame_whenever_it_comes_but_not_faster_than_it_can() {
+    let variable = || {
+        let mut pacer = running(DRAWN, &["a"]);
+        pacer.set_refresh(TICK, true);
+        pacer.committed(Commit::Submitted, DRAWN, ms(17));
+        assert!(pacer.presented(ms(40)).is_empty());
+        pacer
+    };
+    // Its clock is not that of the frames before: 40 ms is no multiple of 16.
+    let mut pacer = variable();
+    pacer.add_flip("a", "a", ms(44));
+    let begin = pacer.deadline().unwrap();
+    assert!((ms(52)..ms(56)).contains(&begin), "{begin:?}: just before the shortest time is over");
+    assert!(pacer.tick(begin).is_empty() && pacer.wants_redraw());
+    let mut pacer = variable();
+    pacer.add_flip("a", "a", ms(61));
+    assert!(pacer.wants_redraw(), "it is over: a fixed display would have been waited for until 70 ms");
+    // What changes nothing does not make its guest flip without end.
+    pacer.committed(Commit::NoDamage, DRAWN, ms(61));
+    assert!(pacer.deadline().is_some_and(|due| due > ms(61)));
+}
+
+#[test]
 fn a_display_that_never_answers_does_not_hold_flips_up() {
     let mut pacer = Pacer::new(TICK);
     pacer.add_flip((), 'a', ms(5));
@@ -231,7 +254,7 @@ fn a_hidden_flip_takes_the_hidden_interval() {
 fn an_output_that_goes_takes_no_flip_along() {
     let mut pacing = Pacing::new(ms(100));
     let output = OutputId(1);
-    pacing.output_added(output, TICK);
+    pacing.output_added(output, TICK, false);
     pacing.flip(Some(output), (), 'a', ms(0));
     pacing.committed(output, Commit::Submitted, DRAWN, ms(1));
     pacing.flip(Some(output), (), 'b', ms(2));
@@ -331,7 +354,7 @@ impl World {
                     self.done(done);
                 }
             }
-            Op::Plug(output) => self.pacing.output_added(OutputId(u32::from(output)), TICK),
+            Op::Plug(output) => self.pacing.output_added(OutputId(u32::from(output)), TICK, output % 2 == 1),
             Op::Unplug(output) => {
                 let done = self.pacing.output_removed(OutputId(u32::from(output)));
                 self.done(done);

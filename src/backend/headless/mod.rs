@@ -121,7 +121,7 @@ impl Headless {
             return Err(format!("output {name}: a frame every {refresh:?} is too often, 1 ms is the shortest"));
         }
         let id = OutputId(self.next_output);
-        let info = OutputInfo { id, name, width, height, refresh, edid: None };
+        let info = OutputInfo { id, name, width, height, refresh, variable: false, edid: None };
         self.canvas.add_output(&info)?;
         self.next_output += 1;
         self.events.push(Event::OutputAdded(info.clone()));

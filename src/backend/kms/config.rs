@@ -112,6 +112,8 @@ pub struct KmsConfig {
     pub renderer: RendererChoice,
     /// No guest's buffer is put on a plane.
     pub compose_only: bool,
+    /// Displays that can show a frame whenever it comes do so.
+    pub variable_refresh: bool,
 }
 
 impl KmsConfig {

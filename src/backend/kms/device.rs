@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::libc::dev_t;
-use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmEventMetadata, DrmEventTime};
+use smithay::backend::drm::{DrmDevice, DrmDeviceFd, DrmEventMetadata, DrmEventTime, DrmSurface, VrrSupport};
 use smithay::reexports::drm::control::{Device as _, Event as DrmEvent, crtc};
 use smithay::reexports::drm::{Device as _, DriverCapability};
 use smithay::utils::DeviceFd;
@@ -34,6 +34,8 @@ pub(super) struct Device {
     pub(super) pipeline: Box<dyn Pipeline>,
     outputs: Vec<Output>,
     commit_errors: u64,
+    /// Whether displays that can do it show a frame whenever it comes.
+    variable_refresh: bool,
     // After the pipeline, whose buffers and framebuffers belong to it.
     drm: DrmDevice,
 }
@@ -58,6 +60,7 @@ impl Device {
             pipeline,
             outputs: Vec::new(),
             commit_errors: 0,
+            variable_refresh: config.variable_refresh,
             drm,
         };
         tracing::info!(
@@ -175,10 +178,11 @@ impl Device {
         output.flight.give_up(now);
         events.extend(output.report(now));
         output.plan = plan.clone();
-        let crtc = output.crtc;
-        let info = output.info();
-        match add_display(&mut self.drm, self.pipeline.as_mut(), plan, crtc) {
-            Ok(()) => events.push(Event::OutputAdded(info)),
+        match add_display(&mut self.drm, self.pipeline.as_mut(), plan, output.crtc, self.variable_refresh) {
+            Ok(variable) => {
+                output.variable = variable;
+                events.push(Event::OutputAdded(output.info()));
+            }
             Err(error) => {
                 tracing::warn!(output = plan.name, error, "the output's new mode failed");
                 self.remove_outputs(|other| other.connector == plan.connector, events);
@@ -191,12 +195,15 @@ impl Device {
         let candidates: Vec<Vec<crtc::Handle>> = planned.iter().map(|(_, display)| display.crtcs.clone()).collect();
         for ((plan, _), crtc) in planned.into_iter().zip(connectors::assign(&candidates, &taken)) {
             let added = match crtc {
-                Some(crtc) => add_display(&mut self.drm, self.pipeline.as_mut(), &plan, crtc).map(|()| crtc),
+                Some(crtc) => {
+                    let variable = self.variable_refresh;
+                    add_display(&mut self.drm, self.pipeline.as_mut(), &plan, crtc, variable).map(|found| (crtc, found))
+                }
                 None => Err("the device has no scanout engine left for it".to_owned()),
             };
             match added {
-                Ok(crtc) => {
-                    let output = Output::new(ids.next(), plan, crtc);
+                Ok((crtc, variable)) => {
+                    let output = Output::new(ids.next(), plan, crtc, variable);
                     let info = output.info();
                     tracing::info!(output = info.name, width = info.width, height = info.height, "output added");
                     events.push(Event::OutputAdded(info));
@@ -249,6 +256,16 @@ impl Device {
                 Commit::Skipped
             }
         }
+    }
+
+    /// Switches the display off, until the next frame.
+    pub(super) fn switch_off(&mut self, id: OutputId, now: Time) {
+        let Some(output) = self.outputs.iter_mut().find(|output| output.id == id) else { return };
+        output.flight.give_up(now);
+        // Nobody waits for it.
+        let _ = output.report(now);
+        self.pipeline.switch_off(output.crtc);
+        tracing::info!(output = output.plan.name, "the display is switched off");
     }
 
     /// The kernel says that a frame is on the display.
@@ -351,9 +368,26 @@ fn add_display(
     pipeline: &mut dyn Pipeline,
     plan: &Plan,
     crtc: crtc::Handle,
-) -> Result<(), String> {
+    variable_refresh: bool,
+) -> Result<bool, String> {
     let surface = drm.create_surface(crtc, plan.mode, &[plan.connector]).map_err(|error| error.to_string())?;
-    pipeline.add(surface)
+    let variable = variable_refresh && vary(&surface, plan);
+    pipeline.add(surface)?;
+    Ok(variable)
+}
+
+/// Has the display show frames whenever they come, from the first one on. Returns whether it can.
+fn vary(surface: &DrmSurface, plan: &Plan) -> bool {
+    let refused = match surface.vrr_supported(plan.connector) {
+        Ok(VrrSupport::NotSupported) => "the display, its cable or the driver has no variable refresh".to_owned(),
+        Ok(VrrSupport::Supported | VrrSupport::RequiresModeset) => match surface.use_vrr(true) {
+            Ok(()) => return true,
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    };
+    tracing::info!(output = plan.name, refused, "a fixed refresh is used");
+    false
 }
 
 fn is_transient(error: &std::io::Error) -> bool {

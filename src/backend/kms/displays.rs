@@ -19,6 +19,7 @@ use smithay::reexports::drm::{Device as _, DriverCapability};
 use smithay::utils::{Scale, Transform};
 
 use super::cursor::CursorPlane;
+use super::flips::{self, Seats};
 use super::guest_buffers::{GuestBuffers, Named};
 use super::pipeline::{Buffers, Drawn, Pipeline};
 use super::refusal::Refusal;
@@ -70,6 +71,8 @@ struct Display<T, B: Buffers> {
     /// Buffers on planes: of the frame that is shown, and of the one on its way.
     shown: Vec<BufferId>,
     flying: Option<Vec<BufferId>>,
+    /// Where the guests on planes are.
+    seats: Seats,
 }
 
 /// What came of a frame that was handed over.
@@ -91,6 +94,15 @@ impl<T, B: Buffers> Display<T, B> {
 
     fn uses(&self, id: BufferId) -> bool {
         self.shown.contains(&id) || self.flying.as_ref().is_some_and(|flying| flying.contains(&id))
+    }
+
+    /// The frame is on its way, as the one before but for guests' buffers.
+    fn flipped(&mut self, frame: Frame) {
+        if let Some(report) = &mut self.report {
+            report.frame = frame;
+            self.flying = Some(report.buffers());
+        }
+        self.draws = false;
     }
 
     /// Composes so many frames before planes are tried again.
@@ -165,6 +177,38 @@ where
         let (picture, refused) = prepared.map_or_else(|why| (None, Some(why)), |picture| (Some(picture), None));
         self.painter.set_pointer(picture);
         refused
+    }
+
+    /// Hands over a frame that differs from the last one by flips of guests on planes alone; `None` when it is no such
+    /// frame, or the driver refused it.
+    fn try_flip(&mut self, crtc: crtc::Handle, frame: &Frame) -> Option<()> {
+        let Self { displays, guests, painter, buffers, .. } = self;
+        let display = displays.get_mut(&crtc)?;
+        let surface = display.compositor.surface();
+        if display.composed_for > 0 || !display.seats.may_flip() || surface.commit_pending() {
+            return None;
+        }
+        let report = display.report.as_ref()?;
+        let changes = flips::flips(&report.frame, frame, &report.on_planes)?;
+        let picture = |element| {
+            let buffer = report.frame.buffer(element)?;
+            Some((guests.handle(buffer)?, painter.source(buffer)?.1))
+        };
+        let seats = display.seats.find(surface, &report.on_planes, picture);
+        let mut flips = Vec::with_capacity(changes.len());
+        for flip in changes {
+            let (memory, layout) = painter.source(flip.buffer)?;
+            let seat = flips::seat(seats, flip.element, layout)?;
+            guests.storage(buffers, flip.buffer, memory, &layout, &display.formats).ok()?;
+            flips.push((*seat, guests.handle(flip.buffer)?));
+        }
+        let committed = flips::commit(surface.device_fd(), &flips);
+        committed
+            .inspect_err(|error| {
+                tracing::debug!(%error, "a flip by itself was refused: from now on frames are tested as a whole");
+                display.seats = Seats::Refused;
+            })
+            .ok()
     }
 
     /// Draws what no plane takes and hands it over, unless nothing changed.
@@ -289,6 +333,7 @@ where
             why_composed: Refusal::JustSet,
             shown: Vec::new(),
             flying: None,
+            seats: Seats::default(),
         };
         self.displays.insert(crtc, display);
         Ok(())
@@ -341,6 +386,12 @@ where
     }
 
     fn draw(&mut self, crtc: crtc::Handle, frame: Frame) -> Result<Drawn, String> {
+        if self.try_flip(crtc, &frame).is_some()
+            && let Some(display) = self.displays.get_mut(&crtc)
+        {
+            display.flipped(frame);
+            return Ok(Drawn::Submitted);
+        }
         let drawn = match self.try_draw(crtc, &frame) {
             Err(error) if self.compose_instead(crtc) => {
                 // Within the same frame: the guests whose flips are in it must not wait.
@@ -355,6 +406,7 @@ where
         display.flying = Some(report.buffers());
         display.composed_for = display.composed_for.saturating_sub(1);
         display.report = Some(report);
+        display.seats.forget();
         display.draws = drawn.is_some() && drawn != display.drawn;
         display.drawn = drawn;
         Ok(Drawn::Submitted)
@@ -379,9 +431,21 @@ where
             // The device is going away, or the session; what failed before was logged.
             tracing::debug!(%error, "a display's state could not be read");
         }
+        display.seats = Seats::default();
         // Else the frame that failed would count as drawn, and an equal one as no change.
         display.compositor.reset_buffer_ages();
         display.compose(1, Refusal::JustSet);
+    }
+
+    fn switch_off(&mut self, crtc: crtc::Handle) {
+        let Some(display) = self.displays.get_mut(&crtc) else { return };
+        if let Err(error) = display.compositor.clear() {
+            tracing::warn!(%error, "a display could not be switched off");
+            return;
+        }
+        (display.shown, display.flying) = (Vec::new(), None);
+        self.reset(crtc);
+        self.sweep();
     }
 
     fn draws(&self, crtc: crtc::Handle) -> bool {

@@ -12,6 +12,7 @@ mod device;
 mod displays;
 mod dumb;
 mod flight;
+mod flips;
 #[allow(unsafe_code, reason = "makes the EGL display and context")]
 mod gpu;
 #[allow(unsafe_code, reason = "one system call")]
@@ -337,6 +338,16 @@ impl Presentation for Kms {
     fn commit(&mut self, output: OutputId, frame: Frame) -> Commit {
         let device = self.devices.iter_mut().find(|device| device.has(output));
         device.filter(|_| !self.paused).map_or(Commit::Skipped, |device| device.commit(output, frame))
+    }
+
+    fn switch_off(&mut self, output: OutputId) {
+        let now = monotonic();
+        let device = self.devices.iter_mut().find(|device| device.has(output));
+        if let Some(device) = device.filter(|_| !self.paused) {
+            device.switch_off(output, now);
+            // What its planes showed is free.
+            self.let_go(now);
+        }
     }
 
     fn bytes_copied(&self, buffer: BufferId) -> u64 {

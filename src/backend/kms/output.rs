@@ -52,12 +52,14 @@ pub(super) struct Output {
     pub(super) id: OutputId,
     pub(super) plan: Plan,
     pub(super) crtc: crtc::Handle,
+    /// Whether it shows frames whenever they come.
+    pub(super) variable: bool,
     pub(super) flight: Flight,
 }
 
 impl Output {
-    pub(super) fn new(id: OutputId, plan: Plan, crtc: crtc::Handle) -> Self {
-        Self { id, plan, crtc, flight: Flight::default() }
+    pub(super) fn new(id: OutputId, plan: Plan, crtc: crtc::Handle, variable: bool) -> Self {
+        Self { id, plan, crtc, variable, flight: Flight::default() }
     }
 
     pub(super) fn info(&self) -> OutputInfo {
@@ -68,6 +70,7 @@ impl Output {
             width: u32::from(mode.width),
             height: u32::from(mode.height),
             refresh: mode.frame_time(),
+            variable: self.variable,
             edid: self.plan.edid.clone(),
         }
     }

@@ -88,6 +88,10 @@ pub(super) trait Pipeline: fmt::Debug {
     /// Distrusts what is known of the display's state: the next frame sets and draws everything.
     fn reset(&mut self, crtc: crtc::Handle);
 
+    /// Takes everything off the display and switches it off; the next frame sets its mode. The kernel makes us wait
+    /// for that.
+    fn switch_off(&mut self, crtc: crtc::Handle);
+
     /// How a guest's picture or the pointer gets onto the display; `None` if it was not in the frame handed over last.
     fn scanout(&self, crtc: crtc::Handle, element: ElementId) -> Option<Scanout>;
 

@@ -69,7 +69,7 @@ impl Report {
             Content::Pixmap(_) | Content::Solid(_) => return None,
         };
         if self.on_planes.contains(&id) {
-            let plane = shown.and_then(|shown| plane(means.surface, shown));
+            let plane = shown.and_then(|shown| plane_of(means.surface, shown)).map(name);
             return Some(Scanout::Plane(plane.unwrap_or_else(|| "plane".to_owned())));
         }
         Some(Scanout::Composite(self.why_not(index, means.surface.planes().overlay.len(), size)?.to_string()))
@@ -96,18 +96,20 @@ impl Report {
     }
 }
 
-fn plane(surface: &DrmSurface, shown: framebuffer::Handle) -> Option<String> {
+/// The plane that shows a framebuffer, by the kernel's word.
+pub(super) fn plane_of(surface: &DrmSurface, shown: framebuffer::Handle) -> Option<&PlaneInfo> {
     let planes = surface.planes();
-    let all = planes.overlay.iter().chain(&planes.cursor).chain([surface.plane_info()]);
-    let shows =
-        |plane: &&PlaneInfo| surface.get_plane(plane.handle).is_ok_and(|state| state.framebuffer() == Some(shown));
-    let plane = { all }.find(shows)?;
+    let mut all = planes.overlay.iter().chain(&planes.cursor).chain([surface.plane_info()]);
+    all.find(|plane| surface.get_plane(plane.handle).is_ok_and(|state| state.framebuffer() == Some(shown)))
+}
+
+fn name(plane: &PlaneInfo) -> String {
     let kind = match plane.type_ {
         PlaneType::Primary => "primary",
         PlaneType::Overlay => "overlay",
         PlaneType::Cursor => "cursor",
     };
-    Some(format!("plane {} ({kind})", u32::from(plane.handle)))
+    format!("plane {} ({kind})", u32::from(plane.handle))
 }
 
 #[cfg(test)]

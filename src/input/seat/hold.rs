@@ -2,7 +2,8 @@
 //! A window that the user holds: it is moved, or its edges are. No guest hears of it.
 //!
 //! By its frame with the left button: the title bar moves it, a border or corner changes its size. Anywhere while the
-//! reserved key is held: the left button moves it, the right one takes the nearest corner.
+//! reserved key is held: the left button moves it, the right one takes the nearest corner. And as a client asks for its
+//! own window, by a button that is down in that.
 
 use super::{Outcome, Seat};
 use crate::scene::element::Rect;
@@ -53,6 +54,15 @@ impl Seat {
         self.hold(hit.window, button, edges);
     }
 
+    /// A client asks that its window is held by a button that is down in it: moved, or these edges of it. Nothing
+    /// happens when no such button is down, or the window is full screen.
+    pub fn hold_as_asked(&mut self, window: WindowId, button: u32, edges: Edges) {
+        let down = self.world.owner(window).is_some_and(|owner| self.views.holds(owner, button));
+        if down && self.live() && self.held_window.is_none() && self.grabbed().is_none() {
+            self.hold(window, button, edges);
+        }
+    }
+
     fn hold(&mut self, window: WindowId, button: u32, edges: Edges) {
         let Some(spot) = self.world.stage.spot(window).filter(|spot| !spot.full_screen) else { return };
         let (at, from) = (self.pointer.pixel(), spot.outer);
@@ -62,6 +72,8 @@ impl Seat {
             How::Resize { from, edges, at }
         };
         self.held_window = Some(HeldWindow { window, button, how });
+        // A client loses the pointer meanwhile; it has to hear of it again, also at the same place.
+        self.pointer.forget_told();
     }
 
     /// The pointer has moved; whether a window is held by it.

@@ -326,12 +326,13 @@ impl Seat {
     }
 
     fn released(&mut self, code: u32) {
+        // A client that has its window moved has lost the pointer, and comes to have it again without the button.
+        if let Some((owner, window)) = self.views.release(code) {
+            self.tell_owner(owner, window, GuestEvent::Key { code, pressed: false });
+        }
         if self.held_window.is_some_and(|held| held.button == code) {
             self.held_window = None;
             self.deliver_position();
-        }
-        if let Some((owner, window)) = self.views.release(code) {
-            self.tell_owner(owner, window, GuestEvent::Key { code, pressed: false });
         }
     }
 

@@ -209,7 +209,12 @@ impl Seat {
 
     /// Tells the guest under the pointer where it is, if it does not know.
     pub(super) fn deliver_position(&mut self) {
-        let Some(window) = self.pointed().filter(|_| self.live() && self.pointer.seen) else { return };
+        let pointed = self.pointed();
+        if pointed.is_none() {
+            // Clients are told that it has left them: when it comes back to the same place, that is news.
+            self.pointer.forget_told();
+        }
+        let Some(window) = pointed.filter(|_| self.live() && self.pointer.seen) else { return };
         if self.world.pointer(window) != Some(PointerKind::Absolute) {
             return;
         }
@@ -256,6 +261,8 @@ impl Seat {
         if let Some(hit) = hit.filter(|hit| hit.on_frame && code == BTN_LEFT) {
             self.hold_frame(hit.window);
         }
+        let nobodys = hit.filter(|hit| !hit.on_frame && self.world.target(hit.window).is_none());
+        self.out.extend(nobodys.map(|hit| Outcome::Dismiss(hit.window)));
         let content = hit.filter(|hit| hit.on_content).map(|hit| hit.window).filter(|hit| Some(*hit) == window);
         content.is_some_and(|window| self.engage(window))
     }

@@ -48,6 +48,35 @@ pub(crate) fn run<C: Card>(card: &mut C, count: Option<u32>, say: &mut Word<'_>)
     say(&format!("last-colour={:06x}", colour(frame)))
 }
 
+/// The first `connectors` connectors flip together, for ever, between two buffers each that are drawn once: what it
+/// costs is flips alone.
+pub(crate) fn run_many<C: Card>(card: &mut C, connectors: u32, say: &mut Word<'_>) -> Result<()> {
+    let mut pairs = Vec::new();
+    for connector in 0..card.connectors().min(connectors.try_into().unwrap_or(usize::MAX)) {
+        let mut pair = [card.buffer(connector, Format::XR24)?, card.buffer(connector, Format::XR24)?];
+        card.fill(&mut pair[0], colour(0))?;
+        card.fill(&mut pair[1], colour(1))?;
+        card.show(connector, &pair[0])?;
+        pairs.push(pair);
+    }
+    say(&format!("flipping={}", pairs.len()))?;
+    for frame in 1_u64.. {
+        for (connector, pair) in pairs.iter().enumerate() {
+            card.flip(connector, &pair[usize::from(frame % 2 == 1)], frame)?;
+        }
+        for _ in &pairs {
+            let answered = card.flip_event()?;
+            if answered != frame {
+                return Err(format!("an event of flip {answered} came for flip {frame}"));
+            }
+        }
+        if frame.is_multiple_of(100) {
+            say(&format!("frames={frame}"))?;
+        }
+    }
+    Ok(())
+}
+
 /// A colour that neighbouring frames never share, and never black, which is no frame's.
 fn colour(frame: u32) -> u32 {
     (frame.wrapping_mul(0x9e_37_79) & 0xff_ff_ff) | 0x01_01_01

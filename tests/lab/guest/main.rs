@@ -41,6 +41,7 @@ type Word<'a> = dyn FnMut(&str) -> Result<()> + 'a;
 
 const USAGE: &str = "usage: lab-guest flips COUNT        double-buffered flips, each frame in its own colour
        lab-guest flip-on            the same without an end
+       lab-guest flip-many COUNT    so many connectors flip together, between two buffers each
        lab-guest show FORMAT:SEED...   still pictures, one for each connector
        lab-guest destroy COUNT      buffers destroyed while shown, each timed
        lab-guest input              the input devices, and every event
@@ -89,6 +90,7 @@ fn run<C: Card>(card: &mut C, words: &[&str], say: &mut Word<'_>) -> Result<()> 
     match words {
         ["flips", count] => flips::run(card, Some(number(count)?), say),
         ["flip-on"] => flips::run(card, None, say),
+        ["flip-many", count] => flips::run_many(card, number(count)?, say),
         ["destroy", count] => teardown::run(card, number(count)?, say),
         ["hoard", count] => hoard::run(card, number(count)?, say),
         ["scribble"] => scribble::run(card, say),

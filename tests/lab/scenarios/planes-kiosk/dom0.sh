@@ -13,7 +13,8 @@ OUTPUT=$(basename "$(echo /sys/class/drm/"$CARD"-*-*)")
 OUTPUT=${OUTPUT#"$CARD"-}
 {
     printf '[backend]\ndrm-device = "/dev/dri/%s"\nscanout = "auto"\n' "$CARD"
-    place beta-a 'area = "400x300+20+20"'
+    # With the strip that says whose it is: that is drawn once, and the guest has a plane for itself.
+    place beta-a 'area = "400x325+20+20"' 'label = true'
     place beta-b 'area = "100x80+500+20"'
     place beta-c 'area = "320x240+20+400"' 'fit = "scale"'
     place beta-d 'area = "120x160+500+400"' 'rotate = 90'

@@ -13,5 +13,20 @@ expect "requests refused" 0 "$(guest_status alpha '.requests_refused')"
 msg screenshot "$RESULTS/on.png"
 read -r x y width height <<<"$(window alpha 0)"
 expect "the colour" a06020 "$(one_colour "$RESULTS/on.png" "$x" "$y" "$width" "$height")"
+# The other way round: the display goes off, and the guest notices nothing but its pace.
+flips() { guest_status alpha '.connectors[0].flips'; }
+more_flips() { [ "$(flips)" -gt "$1" ]; }
+is_off() { msg status --json | jq '.outputs[0].off'; }
+tell_guest alpha flip now
+await_guest 100 alpha "flipping"
+msg output off
+expect "the display is off" true "$(is_off)"
+before=$(flips)
+wait_for 60 "alpha to flip on, unseen" more_flips "$before"
+msg input pointer 5 5
+expect "the display is on, since the mouse was moved" false "$(is_off)"
+before=$(flips)
+wait_for 60 "alpha to flip on" more_flips "$before"
+expect "requests refused" 0 "$(guest_status alpha '.requests_refused')"
 end_guest alpha
 stop_grantway
