@@ -35,9 +35,9 @@ in_tree() {
     ' "$name-$version" "$1" "$debs" "$PWD/$logs/source" "${@:2}" 9>&-
 }
 
-# kernel_of TREE RELEASE ARCHITECTURE: the kernel that the release's headers are for.
+# kernel_of TREE RELEASE ARCHITECTURE: the kernel that the release's headers are for; nothing where it has none.
 kernel_of() {
-    in_tree "$1" apt-cache show "linux-headers-$3:$3/$2" \
+    { in_tree "$1" apt-cache show "linux-headers-$3:$3/$2" || true; } \
         | sed -n 's/^Depends:.*linux-headers-\([0-9][^ ,]*\).*/\1/p' | head -n 1
 }
 
