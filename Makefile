@@ -26,7 +26,7 @@ help:
 	@echo 'make xen-lab SCENARIO=FOLDER   one scenario, from anywhere; with KERNEL=6.12 on that kernel'
 	@echo 'make sim-lab SCENARIO=FOLDER   the same scenario on the simulator, in seconds'
 	@echo 'make xen-shell   a prompt in Dom0 with the compositor running'
-	@echo 'make helper-matrix  the kernel module, by dkms for three of Debian'"'"'s kernels, with all checks'
+	@echo 'make helper-matrix  the kernel module for three of Debian'"'"'s kernels, and for ARM64, with all checks'
 	@echo 'make build       the program alone: target/release/grantway'
 	@echo 'make bench       how fast guests are served on the simulator, and what it costs (docs/performance.md)'
 	@echo 'make check       formatting and lints alone'

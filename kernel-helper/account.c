@@ -316,6 +316,13 @@ static int xzc_domains_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(xzc_domains);
 
+static int xzc_sync_stats_show(struct seq_file *seq, void *unused)
+{
+	xzc_sync_show(seq);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(xzc_sync_stats);
+
 /**
  * xzc_debugfs_init() - show the accounts; without debugfs, nothing is shown
  */
@@ -324,6 +331,7 @@ void xzc_debugfs_init(void)
 	xzc_debugfs = debugfs_create_dir("xen-zcopy", NULL);
 	debugfs_create_file("buffers", 0400, xzc_debugfs, NULL, &xzc_buffers_fops);
 	debugfs_create_file("domains", 0400, xzc_debugfs, NULL, &xzc_domains_fops);
+	debugfs_create_file("sync", 0400, xzc_debugfs, NULL, &xzc_sync_stats_fops);
 }
 
 /**

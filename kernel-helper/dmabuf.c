@@ -13,14 +13,6 @@
 #include "xen-zcopy.h"
 #include "compat.h"
 
-struct xzc_attachment {
-	struct list_head entry;
-	struct device *dev;
-	/* The mapping and its direction, NULL when there is none; both under xzc_buf.lock. */
-	struct sg_table *sgt;
-	enum dma_data_direction dir;
-};
-
 static int xzc_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
 	struct xzc_buf *buf = dmabuf->priv;
@@ -48,29 +40,28 @@ static void xzc_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach
 	kfree(att);
 }
 
-/*
- * How many pages from index on may be one segment for the device. Pages that
- * follow each other in our address space rarely do so in the machine's, and
- * swiotlb-xen copies a segment that does not: to a place that nobody updates.
- * In auto-translated domains we can't see a guest's machine frames: a page each.
- */
+/* How many pages from index on, at most max, have consecutive frames. */
 static unsigned int xzc_run(const struct xzc_buf *buf, unsigned int index, unsigned int max)
 {
-	unsigned long frame;
+	unsigned long frame = xzc_pv_frame(buf->pages[index]);
 	unsigned int n = 1;
 
-	if (!xen_pv_domain() && buf->kind == XZC_MAPPED)
-		return 1;
-	frame = xzc_pv_frame(buf->pages[index]);
 	while (n < max && index + n < buf->count &&
 	       xzc_pv_frame(buf->pages[index + n]) == frame + n)
 		n++;
 	return n;
 }
 
-static int xzc_fill_table(const struct xzc_buf *buf, struct device *dev, struct sg_table *sgt)
+/**
+ * xzc_fill_table() - a table of the pages, a segment for each run of frames
+ * @buf: with its pages
+ * @max: most pages of a segment; 0 is taken for 1
+ * @sgt: where to make it
+ *
+ * Return: 0, or -ENOMEM and there is no table
+ */
+int xzc_fill_table(const struct xzc_buf *buf, unsigned int max, struct sg_table *sgt)
 {
-	unsigned int max = max_t(unsigned int, dma_get_max_seg_size(dev) >> PAGE_SHIFT, 1);
 	unsigned int i, n, segments = 0;
 	struct scatterlist *sg;
 	int ret;
@@ -90,22 +81,44 @@ static int xzc_fill_table(const struct xzc_buf *buf, struct device *dev, struct 
 }
 
 /*
- * In a PV domain the device's address is the machine's. Any other one is that
- * of a bounce buffer, which would show what was there when it was mapped.
+ * Most pages of a segment for the device. Pages that follow each other in our
+ * address space rarely do so in the machine's, and swiotlb-xen copies a segment
+ * that does not: to a place that nobody updates. In auto-translated domains we
+ * can't see a guest's machine frames: a page each.
  */
-static bool xzc_bounced(struct sg_table *sgt)
+static unsigned int xzc_most(const struct xzc_buf *buf, struct device *dev)
+{
+	if (!xen_pv_domain() && buf->kind == XZC_MAPPED)
+		return 1;
+	return dma_get_max_seg_size(dev) >> PAGE_SHIFT;
+}
+
+/**
+ * xzc_elsewhere() - does the device see anything but the frames themselves?
+ * @sgt: one of ours, mapped
+ *
+ * Return: true when an address is that of a copy, or was translated
+ */
+bool xzc_elsewhere(struct sg_table *sgt)
 {
 	struct scatterlist *sg;
 	unsigned int i;
 
-	if (!xen_pv_domain())
-		return false;
 	if (sgt->nents != sgt->orig_nents)
 		return true;
 	for_each_sgtable_sg(sgt, sg, i)
 		if (sg_dma_address(sg) != (dma_addr_t)xzc_pv_frame(sg_page(sg)) << PAGE_SHIFT)
 			return true;
 	return false;
+}
+
+/*
+ * In a PV domain the device's address is the machine's. Any other one is that
+ * of a bounce buffer, which would show what was there when it was mapped.
+ */
+static bool xzc_bounced(struct sg_table *sgt)
+{
+	return xen_pv_domain() && xzc_elsewhere(sgt);
 }
 
 static struct sg_table *xzc_map_dma_buf(struct dma_buf_attachment *attach,
@@ -119,7 +132,7 @@ static struct sg_table *xzc_map_dma_buf(struct dma_buf_attachment *attach,
 	sgt = kzalloc_obj(*sgt);
 	if (!sgt)
 		return ERR_PTR(-ENOMEM);
-	ret = xzc_fill_table(buf, attach->dev, sgt);
+	ret = xzc_fill_table(buf, xzc_most(buf, attach->dev), sgt);
 	if (ret)
 		goto err_free;
 	ret = dma_map_sgtable(attach->dev, sgt, dir, 0);
@@ -240,6 +253,7 @@ static void xzc_release(struct dma_buf *dmabuf)
 {
 	struct xzc_buf *buf = dmabuf->priv;
 
+	xzc_sync_end(buf);
 	if (buf->kind == XZC_ALLOCATED)
 		xzc_let_go(buf);
 	else
@@ -275,6 +289,17 @@ struct dma_buf *xzc_dmabuf_export(struct xzc_buf *buf)
 	info.flags = buf->readonly ? O_RDONLY : O_RDWR;
 	info.priv = buf;
 	return dma_buf_export(&info);
+}
+
+/**
+ * xzc_buf_of() - the buffer behind a dma-buf
+ * @dmabuf: anybody's, held by the caller
+ *
+ * Return: the buffer, valid as long as @dmabuf is held; NULL when it isn't ours
+ */
+struct xzc_buf *xzc_buf_of(struct dma_buf *dmabuf)
+{
+	return dmabuf->ops == &xzc_dmabuf_ops ? dmabuf->priv : NULL;
 }
 
 XZC_IMPORT_DMA_BUF();

@@ -275,6 +275,29 @@ static long xzc_ioctl_next_domain(struct xen_zcopy_domain __user *arg)
 	return copy_to_user(arg, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
+/* The descriptor holds the dma-buf, and that the buffer, meanwhile. */
+static long xzc_ioctl_sync(struct xen_zcopy_sync __user *arg)
+{
+	struct xen_zcopy_sync op;
+	struct dma_buf *dmabuf;
+	struct xzc_buf *buf;
+	long ret;
+
+	if (copy_from_user(&op, arg, sizeof(op)))
+		return -EFAULT;
+	if (op.flags || op.pages || op.reserved)
+		return -EINVAL;
+	dmabuf = dma_buf_get(op.fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	buf = xzc_buf_of(dmabuf);
+	ret = buf ? xzc_sync(buf, &op.pages) : -EINVAL;
+	dma_buf_put(dmabuf);
+	if (!ret && copy_to_user(arg, &op, sizeof(op)))
+		ret = -EFAULT;
+	return ret;
+}
+
 /**
  * xzc_ioctl() - all that is done by ioctl
  * @filp: the open file
@@ -305,6 +328,8 @@ long xzc_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return xzc_ioctl_get_domain(uarg);
 	case XEN_ZCOPY_IOC_NEXT_DOMAIN:
 		return xzc_ioctl_next_domain(uarg);
+	case XEN_ZCOPY_IOC_SYNC:
+		return xzc_ioctl_sync(uarg);
 	default:
 		return -ENOTTY;
 	}

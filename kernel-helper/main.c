@@ -23,9 +23,10 @@ module_param_named(arena_pages, xzc_arena_pages, uint, 0444);
 MODULE_PARM_DESC(arena_pages,
 		 "Pages of address space taken at load, and when more are needed (default 32768 = 128 MiB)");
 
-unsigned int xzc_max_pages = 131072;
+unsigned int xzc_max_pages;
 module_param_named(max_pages, xzc_max_pages, uint, 0444);
-MODULE_PARM_DESC(max_pages, "Most pages mapped at a time, all files together (default 131072)");
+MODULE_PARM_DESC(max_pages,
+		 "Most pages mapped at a time, all files together (default 131072; not PV: 65536)");
 
 unsigned int xzc_max_pages_per_file = 131072;
 module_param_named(max_pages_per_file, xzc_max_pages_per_file, uint, 0444);
@@ -55,6 +56,11 @@ unsigned int xzc_max_granted_pages_per_domain = 16384;
 module_param_named(max_granted_pages_per_domain, xzc_max_granted_pages_per_domain, uint, 0444);
 MODULE_PARM_DESC(max_granted_pages_per_domain,
 		 "Most pages granted at a time to one domain (default 16384 = 64 MiB)");
+
+bool xzc_assume_noncoherent;
+module_param_named(assume_noncoherent, xzc_assume_noncoherent, bool, 0444);
+MODULE_PARM_DESC(assume_noncoherent,
+		 "For tests: sync as if no device looked into the caches (default N)");
 
 static atomic64_t xzc_last_file_id = ATOMIC64_INIT(0);
 
@@ -234,8 +240,14 @@ static int __init xzc_check_parameters(void)
 		pr_err("needs pages of %lu bytes\n", XEN_PAGE_SIZE);
 		return -EOPNOTSUPP;
 	}
-	if (!xzc_max_pages || xzc_max_pages > most || xzc_max_mmap_pages > INT_MAX / 2) {
-		pr_err("max_pages has to be 1 to %u, max_mmap_pages at most %u\n", most,
+	/*
+	 * The arena's addresses come from what Xen has left for mappings there,
+	 * which the toolstack needs as well.
+	 */
+	if (!xzc_max_pages)
+		xzc_max_pages = xen_pv_domain() ? 131072 : 65536;
+	if (xzc_max_pages > most || xzc_max_mmap_pages > INT_MAX / 2) {
+		pr_err("max_pages has to be at most %u, max_mmap_pages at most %u\n", most,
 		       INT_MAX / 2);
 		return -EINVAL;
 	}
@@ -262,6 +274,7 @@ static int __init xzc_init(void)
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_imp_to_refs) != 40);
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_end_access) != 16);
 	BUILD_BUG_ON(sizeof(struct xen_zcopy_domain) != 32);
+	BUILD_BUG_ON(sizeof(struct xen_zcopy_sync) != 16);
 
 	if (!xen_domain())
 		return -ENODEV;

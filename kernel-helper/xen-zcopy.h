@@ -23,6 +23,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/seq_file.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -69,6 +70,20 @@ enum xzc_kind {
 };
 
 /**
+ * struct xzc_attachment - an importer of our dma-buf
+ * @entry: in xzc_buf.attached
+ * @dev: its device
+ * @sgt: its mapping, NULL when there is none; under xzc_buf.lock
+ * @dir: the direction of @sgt; under that lock too
+ */
+struct xzc_attachment {
+	struct list_head entry;
+	struct device *dev;
+	struct sg_table *sgt;
+	enum dma_data_direction dir;
+};
+
+/**
  * struct xzc_buf - pages, and the grants behind or before them
  * @file: the file that it was made on; valid until it is done
  * @live: in xzc_file.live; under xzc_file.lock
@@ -84,8 +99,9 @@ enum xzc_kind {
  * @charged: number of pages that it is accounted for
  * @refs: the grant references; of our own pages, those that are not ended yet
  * @pages: the pages; a guest's are the arena's, consecutive
- * @lock: protects @attached
+ * @lock: protects @attached, and @own while there is a dma-buf
  * @attached: struct xzc_attachment of each importer
+ * @own: the pages mapped for our own device (sync.c), NULL before they had to be
  * @work: unmaps the grants when the dma-buf is gone; or ends ours
  * @retries: how often @work found a page still in use
  * @all: in the list of all buffers (account.c)
@@ -118,8 +134,9 @@ struct xzc_buf {
 	u32 *refs;
 	struct page **pages;
 
-	struct mutex lock;	/* attached */
+	struct mutex lock;	/* attached, own */
 	struct list_head attached;
+	struct sg_table *own;
 
 	struct delayed_work work;
 	unsigned int retries;
@@ -150,6 +167,7 @@ extern unsigned int xzc_max_buffers_per_file;
 extern unsigned int xzc_max_mmap_pages;
 extern unsigned int xzc_max_granted_pages;
 extern unsigned int xzc_max_granted_pages_per_domain;
+extern bool xzc_assume_noncoherent;
 
 /* main.c: what memory is allocated for, and what stands for every device. */
 struct device *xzc_device(void);
@@ -211,6 +229,14 @@ int xzc_gnttab_errno(s16 status);
 
 /* dmabuf.c */
 struct dma_buf *xzc_dmabuf_export(struct xzc_buf *buf);
+struct xzc_buf *xzc_buf_of(struct dma_buf *dmabuf);
+int xzc_fill_table(const struct xzc_buf *buf, unsigned int max, struct sg_table *sgt);
+bool xzc_elsewhere(struct sg_table *sgt);
+
+/* sync.c */
+int xzc_sync(struct xzc_buf *buf, u32 *pages);
+void xzc_sync_end(struct xzc_buf *buf);
+void xzc_sync_show(struct seq_file *seq);
 
 /* pvmap.c */
 #ifdef CONFIG_XEN_PV

@@ -25,6 +25,8 @@ mod pacing;
 mod scene;
 #[path = "render/sizing.rs"]
 mod sizing;
+#[path = "render/spoofing.rs"]
+mod spoofing;
 #[path = "render/stopped.rs"]
 mod stopped;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]

@@ -709,6 +709,7 @@ static void test_all(int z)
 	test_drm(z);
 	test_granted(z);
 	test_import(z);
+	test_device_sync(z);
 }
 
 int main(int argc, char **argv)
@@ -729,6 +730,7 @@ int main(int argc, char **argv)
 		test_page_limit(z);
 		test_buffer_limit();
 		test_quota(z);
+		test_device_sync(z);
 	} else {
 		test_all(z);
 	}

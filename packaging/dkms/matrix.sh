@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Builds the kernel helper, as its users do: by dkms, on Debian, for Debian's kernels: 6.1 (Debian 12), 6.12
-# (Debian 13) and the newest of Debian 13's backports, which is cross-compiled for ARM64, too. Every warning
-# is an error. Then the kernel's own style check, and sparse where the kernel's headers can run it.
+# (Debian 13) and the newest of Debian 13's backports. Those of Debian 13 are cross-compiled for ARM64, too: it
+# has no PV domains, and nothing of what is for these alone may get in there. Every warning is an error. Then
+# the kernel's own style check, and sparse where the kernel's headers can run it.
 #
-# Debian lives in cached trees; the first run makes them, which takes minutes. As root.
+# Debian lives in cached trees; the first run makes them, which takes minutes. A mirror that has no kernel for
+# ARM64 makes a tree without it: each run names what was left out, up to its last line. As root.
 #
 # GRANTWAY_LAB_CACHE   where the trees are kept; else ~/.cache/grantway-lab
 set -euo pipefail
@@ -33,9 +35,9 @@ in_tree() {
     ' "$name-$version" "$1" "$debs" "$PWD/$logs/source" "${@:2}" 9>&-
 }
 
-# kernel_of TREE RELEASE ARCHITECTURE: the kernel that the release's headers are for.
+# kernel_of TREE RELEASE ARCHITECTURE: the kernel that the release's headers are for; nothing where it has none.
 kernel_of() {
-    in_tree "$1" apt-cache show "linux-headers-$3:$3/$2" \
+    { in_tree "$1" apt-cache show "linux-headers-$3:$3/$2" || true; } \
         | sed -n 's/^Depends:.*linux-headers-\([0-9][^ ,]*\).*/\1/p' | head -n 1
 }
 
@@ -61,13 +63,34 @@ bootstrap() {
     chmod +x "$work/usr/sbin/policy-rc.d"
 }
 
-# headers WORK RELEASE ARCHITECTURE: installs the headers, and notes the kernel for the builds.
+# install_headers WORK RELEASE KERNEL ARCHITECTURE
+install_headers() {
+    local package=linux-headers-$3:$4
+    if [ "$4" = amd64 ] || [ "$2" = trixie-backports ]; then
+        in_tree "$1" apt-get -q -y install -t "$2" "$package"
+        return
+    fi
+    # Debian 13's own want a compiler that runs on ARM64. They are unpacked beside one that makes code for it.
+    in_tree "$1" apt-get -q -y install -t "$2" gcc-aarch64-linux-gnu "linux-headers-${3%-*}-common" "linux-kbuild-${3%-*}" \
+        && in_tree "$1" bash -euc '
+            cd /var/cache/apt/archives
+            apt-get -q download "$1/$2"
+            dpkg-deb --fsys-tarfile "$(ls -t "${1%:*}"_*.deb | head -n 1)" | tar -x -C / --keep-directory-symlink' - "$package" "$2"
+}
+
+# headers WORK RELEASE ARCHITECTURE: the headers of a kernel, noted for the builds. Another architecture than
+# this machine's may be missing on its mirror, which is noted instead.
 headers() {
     local kernel
     kernel=$(kernel_of "$1" "$2" "$3")
-    if [ -z "$kernel" ]; then echo "    $2 has no kernel for $3: not built for it"; return; fi
-    in_tree "$1" apt-get -q -y install -t "$2" "linux-headers-$kernel:$3" | sed -u 's/^/    /'
-    echo "$3 $kernel" >>"$1/.kernels"
+    if [ -n "$kernel" ] && install_headers "$1" "$2" "$kernel" "$3" | sed -u 's/^/    /'; then
+        echo "$3 $kernel" >>"$1/.kernels"
+    elif [ "$3" = amd64 ]; then
+        die "the headers of $2's kernel can't be had from this machine's mirror"
+    else
+        echo "    no headers of a kernel for $3 can be had from $2"
+        echo "$2's kernel for $3" >>"$1/.missing"
+    fi
 }
 
 # checkpatch.pl comes with the kernel's source only.
@@ -92,13 +115,28 @@ make_tree() {
     if [ "$suite" = trixie ]; then in_tree "$work" dpkg --add-architecture arm64; fi
     in_tree "$work" apt-get -q update
     in_tree "$work" apt-get -q -y install "${packages[@]}" | sed -u 's/^/    /'
+    : >"$work/.missing"
     headers "$work" "$suite" amd64
     if [ "$suite" = trixie ]; then
         headers "$work" trixie-backports amd64
+        headers "$work" trixie arm64
         headers "$work" trixie-backports arm64
         style_check "$work" trixie-backports
     fi
     mv "$work" "$tree"
+}
+
+# cross TREE KERNEL: for ARM64, with sparse in the same go. No code and no symbol of PV domains may be in there.
+cross() {
+    in_tree "$1" bash -euc '
+        cp -r "/usr/src/$1" /var/lib/dkms/build
+        cd /var/lib/dkms/build
+        make KDIR="/lib/modules/$2/build" STRICT=1 C=2 ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-
+        aarch64-linux-gnu-readelf -h xen-zcopy.ko | grep "Machine: *AArch64"
+        if [ -e pvmap.o ] || aarch64-linux-gnu-nm xen-zcopy.ko | grep -E "xzc_pv_|xzc_umap_|arbitrary_virt_to|pfn_to_mfn"; then
+            echo "the module for ARM64 has code for PV domains"
+            exit 1
+        fi' - "$name-$version" "$2"
 }
 
 # build TREE ARCHITECTURE KERNEL
@@ -107,23 +145,25 @@ build() {
     if [ "$architecture" = amd64 ]; then
         in_tree "$tree" bash -euc 'export STRICT=1; dkms add "$1/$2" && dkms build "$1/$2" -k "$3" --force; cat "/var/lib/dkms/$1/$2/$3"/*/log/make.log' \
             - "$name" "$version" "$kernel" >"$log" 2>&1
-        # The strict build's own proof: without it a warning would pass.
-        grep -q 'KCFLAGS=-Werror\|W=1' "$log" || die "$kernel: the build was not a strict one; $log"
     else
-        in_tree "$tree" bash -euc 'cp -r "/usr/src/$1-$2" /var/lib/dkms/build && make -C /var/lib/dkms/build STRICT=1 \
-            KDIR="/lib/modules/$3/build" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-' - "$name" "$version" "$kernel" >"$log" 2>&1
+        cross "$tree" "$kernel" >"$log" 2>&1
     fi || { tail -n 30 "$log"; die "the helper does not build for Linux $kernel; $log"; }
+    # The strict build's own proof: without it a warning would pass.
+    grep -q 'W=1 KCFLAGS=-Werror' "$log" || die "$kernel: the build was not a strict one; $log"
     echo "built    $kernel ($((SECONDS - begin)) s)"
 }
 
-# sparse TREE KERNEL: backports' headers lack a script that the check needs.
+# sparse TREE ARCHITECTURE KERNEL: backports' headers lack a script that the check needs.
 sparse() {
-    local log=$logs/$2.sparse.log
-    if ! in_tree "$1" bash -uc 'cp -r "/usr/src/$1" /var/lib/dkms/build && make -C /var/lib/dkms/build C=2 KDIR="/lib/modules/$2/build"' \
-        - "$name-$version" "$2" >"$log" 2>&1; then tail -n 20 "$log"; die "sparse cannot run on Linux $2; $log"; fi
-    if grep -q 'sparse is not available' "$log"; then echo "no sparse for $2: its headers cannot run it"; return; fi
-    if grep -E '(warning|error):' "$log"; then die "sparse complains on Linux $2; $log"; fi
-    echo "sparse   $2: clean"
+    local log=$logs/$3.log
+    if [ "$2" = amd64 ]; then
+        log=$logs/$3.sparse.log
+        in_tree "$1" bash -uc 'cp -r "/usr/src/$1" /var/lib/dkms/build && make -C /var/lib/dkms/build C=2 KDIR="/lib/modules/$2/build"' \
+            - "$name-$version" "$3" >"$log" 2>&1 || { tail -n 20 "$log"; die "sparse cannot run on Linux $3; $log"; }
+    fi
+    if grep -q 'sparse is not available' "$log"; then echo "no sparse for $3: its headers cannot run it"; return; fi
+    if grep -E '(warning|error):' "$log"; then die "sparse complains on Linux $3; $log"; fi
+    echo "sparse   $3: clean"
 }
 
 # The version tests of compat.h are meant; a name in angle brackets is no mention of the file's own.
@@ -143,7 +183,7 @@ man_page() {
 }
 
 # A tree is named after what made it, so that a changed recipe makes a new one.
-recipe=$({ declare -f bootstrap kernel_of headers style_check make_tree; echo "${packages[*]}"; } | sha256sum | cut -c1-12)
+recipe=$({ declare -f bootstrap kernel_of install_headers headers style_check make_tree; echo "${packages[*]}"; } | sha256sum | cut -c1-12)
 
 [ "$(id -u)" -eq 0 ] || die "the kernel matrix needs root rights (debootstrap, chroot)"
 mkdir -p "$debs/partial" "$logs"
@@ -152,15 +192,26 @@ cp -r kernel-helper "$logs/source"
 rm -f "$logs/source"/{*.o,*.ko,*.mod*}
 exec 9>"$cache/matrix.lock"
 flock 9
+built=0
+missing=()
 
 for suite in bookworm trixie; do
     make_tree "$suite"
     tree=$cache/matrix-$suite-$recipe
     while read -r architecture kernel; do
         build "$tree" "$architecture" "$kernel" </dev/null
-        [ "$architecture" != amd64 ] || sparse "$tree" "$kernel" </dev/null
+        sparse "$tree" "$architecture" "$kernel" </dev/null
+        built=$((built + 1))
     done <"$tree/.kernels"
+    while read -r kernel; do
+        echo "SKIPPED  $kernel: the mirror had none when the tree was made; to try again: rm -r $tree" >&2
+        missing+=("$kernel")
+    done <"$tree/.missing"
 done
 checkpatch "$tree"
 man_page
-say "the helper builds for all of them"
+if [ ${#missing[@]} -gt 0 ]; then
+    say "the helper builds for $built kernels; NOT TRIED, for want of their headers: $(IFS=,; echo "${missing[*]}")"
+else
+    say "the helper builds for all $built kernels"
+fi

@@ -16,9 +16,9 @@
 
 /*
  * Version 2 adds ALLOC, IMP_TO_REFS, END_ACCESS, GET_DOMAIN and INFO's last two fields,
- * version 3 NEXT_DOMAIN.
+ * version 3 NEXT_DOMAIN, version 4 SYNC.
  */
-#define XEN_ZCOPY_VERSION 3
+#define XEN_ZCOPY_VERSION 4
 
 /* xen_zcopy_info.flags: this is a PV Dom0. */
 #define XEN_ZCOPY_INFO_PV (1u << 0)
@@ -184,6 +184,24 @@ struct xen_zcopy_domain {
 };
 
 /**
+ * struct xen_zcopy_sync - let devices see what was drawn
+ * @fd: in: descriptor of a dma-buf of EXP_FROM_REFS or ALLOC, by any file
+ * @flags: zero
+ * @pages: out: pages whose cache lines were written back; in: zero
+ * @reserved: zero
+ *
+ * To be called before a device shall read what a guest has drawn, for each
+ * picture. Where every device that has the dma-buf mapped is coherent, or none
+ * has mapped it, nothing is done and @pages is 0; else it is all of them.
+ */
+struct xen_zcopy_sync {
+	__s32 fd;
+	__u32 flags;
+	__u32 pages;
+	__u32 reserved;
+};
+
+/**
  * struct xen_zcopy_wait_free - block until a buffer is over
  * @handle: in: as given on the same file
  * @timeout_ms: in: longest wait in milliseconds; 0 asks without waiting
@@ -216,5 +234,6 @@ struct xen_zcopy_released {
 #define XEN_ZCOPY_IOC_END_ACCESS _IOW('Z', 5, struct xen_zcopy_end_access)
 #define XEN_ZCOPY_IOC_GET_DOMAIN _IOWR('Z', 6, struct xen_zcopy_domain)
 #define XEN_ZCOPY_IOC_NEXT_DOMAIN _IOWR('Z', 7, struct xen_zcopy_domain)
+#define XEN_ZCOPY_IOC_SYNC _IOWR('Z', 8, struct xen_zcopy_sync)
 
 #endif /* _UAPI_XEN_ZCOPY_H */

@@ -179,8 +179,8 @@ where
         refused
     }
 
-    /// Shows a frame that differs from the last one by flips of guests on planes alone. Returns whether it was one; a
-    /// refused one is none.
+    /// Hands over a frame that differs from the last one by flips of guests on planes alone; `None` when it is no such
+    /// frame, or the driver refused it.
     fn try_flip(&mut self, crtc: crtc::Handle, frame: &Frame) -> Option<()> {
         let Self { displays, guests, painter, buffers, .. } = self;
         let display = displays.get_mut(&crtc)?;

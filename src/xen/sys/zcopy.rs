@@ -16,7 +16,7 @@ use crate::xen::{DomId, GrantRef};
 pub(super) const DEVICE: &str = "/dev/xen/zcopy";
 
 /// The version of the helper's interface that we speak.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Bytes in a release record: handle, status, reserved.
 const RECORD: usize = 16;
