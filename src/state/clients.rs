@@ -177,6 +177,22 @@ impl State {
         }
     }
 
+    /// An output was switched off, and with it the frame that was on its way.
+    pub(super) fn clients_dark(&mut self, output: OutputId) {
+        if let Some(clients) = &mut self.clients {
+            clients.wayland.went_dark(output);
+        }
+    }
+
+    /// Whether a client wants the displays to stay on whose window is seen.
+    pub(super) fn clients_stay_awake(&self) -> bool {
+        let wakeful = self
+            .clients
+            .iter()
+            .flat_map(|clients| clients.wayland.wakeful().filter_map(|toplevel| clients.window(toplevel)));
+        wakeful.into_iter().any(|window| self.lit_sight(window).is_some())
+    }
+
     /// That frame is shown.
     pub(super) fn clients_presented(&mut self, output: OutputId, time: Time, sequence: u64) {
         if let Some(clients) = &mut self.clients {

@@ -53,7 +53,11 @@ impl State {
     /// Switches all displays off when it is time.
     pub(super) fn follow_idleness(&mut self, now: Time) {
         self.power.last_input.get_or_insert(now);
-        if self.idle_at().is_some_and(|idle| idle <= now) {
+        let idle = self.idle_at().is_some_and(|idle| idle <= now);
+        if idle && self.clients_stay_awake() {
+            // As if the user had done something: when it is over, the displays stay on for a while.
+            self.power.last_input = Some(now);
+        } else if idle {
             tracing::info!("nobody has done anything for a while: the displays go off");
             self.set_power(None, false, now);
         }
@@ -72,6 +76,7 @@ impl State {
             } else {
                 self.power.off.insert(output.id);
                 self.presentation.switch_off(output.id);
+                self.clients_dark(output.id);
                 let flips = self.pacing.output_removed(output.id);
                 self.presented(flips, now);
             }

@@ -6,6 +6,7 @@
 //! commits; [`Wayland::shown`] tells the client when that is on the display.
 
 mod activation;
+mod awake;
 mod cursor;
 mod feedback;
 mod seat;
@@ -313,6 +314,16 @@ impl Wayland {
         if let Some(toplevel) = self.server.toplevels.get_mut(&window) {
             toplevel.drawn(output);
         }
+    }
+
+    /// An output was switched off: the frame that was on its way to it counts as never shown.
+    pub fn went_dark(&mut self, output: OutputId) {
+        self.server.toplevels.values_mut().for_each(|toplevel| toplevel.not_presented(|other| other != output));
+    }
+
+    /// The windows whose clients want the displays to stay on while they are seen.
+    pub fn wakeful(&self) -> impl Iterator<Item = ToplevelId> {
+        self.server.wakeful()
     }
 
     /// The frame that was on its way to an output is on the display since `time`; `sequence` counts its frames.

@@ -23,6 +23,7 @@ use smithay::wayland::compositor::{
     CompositorClientState, CompositorHandler, CompositorState, get_parent, is_sync_subsurface, with_states,
 };
 use smithay::wayland::cursor_shape::CursorShapeManagerState;
+use smithay::wayland::idle_inhibit::IdleInhibitManagerState;
 use smithay::wayland::output::{OutputHandler, OutputManagerState};
 use smithay::wayland::presentation::PresentationState;
 use smithay::wayland::selection::SelectionHandler;
@@ -99,7 +100,14 @@ pub(super) struct Server {
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
     /// Globals that live as long as this.
-    _others: (XdgDecorationState, ViewporterState, OutputManagerState, CursorShapeManagerState, PresentationState),
+    _others: (
+        XdgDecorationState,
+        ViewporterState,
+        OutputManagerState,
+        CursorShapeManagerState,
+        PresentationState,
+        IdleInhibitManagerState,
+    ),
     pub(super) seat: Seat<Self>,
     pub(super) popups: PopupManager,
     /// Popups that go when the user clicks elsewhere, the oldest first.
@@ -107,6 +115,8 @@ pub(super) struct Server {
     pub(super) toplevels: BTreeMap<ToplevelId, Toplevel>,
     next: u64,
     pub(super) pointer: Pointer,
+    /// Surfaces for which the displays are to stay on.
+    pub(super) wakeful: Vec<WlSurface>,
     pub(super) activation: XdgActivationState,
     /// What the user did with clients, the latest last.
     pub(super) presses: VecDeque<Press>,
@@ -131,6 +141,7 @@ impl Server {
                 OutputManagerState::new_with_xdg_output::<Self>(&display),
                 CursorShapeManagerState::new::<Self>(&display),
                 PresentationState::new::<Self>(&display, CLOCK),
+                IdleInhibitManagerState::new::<Self>(&display),
             ),
             activation: XdgActivationState::new::<Self>(&display),
             display,
@@ -142,6 +153,7 @@ impl Server {
             next: 1,
             pointer: Pointer::default(),
             presses: VecDeque::new(),
+            wakeful: Vec::new(),
             down: Vec::new(),
             events: Vec::new(),
         }

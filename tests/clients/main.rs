@@ -12,6 +12,7 @@
 )]
 
 mod activation;
+mod awake;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;

@@ -16,6 +16,8 @@ use wayland_client::protocol::{
 use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle, WEnum, delegate_noop};
 use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_device_v1;
 use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_manager_v1::WpCursorShapeManagerV1;
+use wayland_protocols::wp::idle_inhibit::zv1::client::zwp_idle_inhibit_manager_v1::ZwpIdleInhibitManagerV1;
+use wayland_protocols::wp::idle_inhibit::zv1::client::zwp_idle_inhibitor_v1::ZwpIdleInhibitorV1;
 use wayland_protocols::wp::presentation_time::client::{wp_presentation, wp_presentation_feedback};
 use wayland_protocols::xdg::activation::v1::client::xdg_activation_token_v1;
 use wayland_protocols::xdg::activation::v1::client::xdg_activation_v1::XdgActivationV1;
@@ -188,6 +190,15 @@ impl Window {
         self.told.token.take().unwrap()
     }
 
+    /// Wants the displays to stay on.
+    pub(crate) fn stay_awake(&mut self) -> ZwpIdleInhibitorV1 {
+        let handle = self.queue.handle();
+        let manager: ZwpIdleInhibitManagerV1 = self.globals.bind(&handle, 1..=1, ()).unwrap();
+        let inhibitor = manager.create_inhibitor(&self.surface, &handle, ());
+        self.hear();
+        inhibitor
+    }
+
     /// Wants the keyboard by a token.
     pub(crate) fn activate(&mut self, token: &str) {
         let handle = self.queue.handle();
@@ -345,6 +356,8 @@ notes!(wp_presentation_feedback::WpPresentationFeedback, |told, _feedback, event
     wp_presentation_feedback::Event::Discarded => told.note("discarded"),
     _ => {}
 });
+delegate_noop!(Told: ignore ZwpIdleInhibitManagerV1);
+delegate_noop!(Told: ignore ZwpIdleInhibitorV1);
 delegate_noop!(Told: ignore XdgActivationV1);
 delegate_noop!(Told: ignore WpCursorShapeManagerV1);
 delegate_noop!(Told: ignore wp_cursor_shape_device_v1::WpCursorShapeDeviceV1);
