@@ -231,6 +231,7 @@ fn routing(config: &GuestConfig) -> input::Policy {
             PointerPolicy::Confined => Confine::Always,
         },
         own_cursor: config.cursor == CursorPolicy::Guest,
+        dock: false,
     }
 }
 

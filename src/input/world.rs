@@ -37,6 +37,8 @@ pub struct Policy {
     pub confine: Confine,
     /// Whether it draws a cursor itself, so that ours is hidden over it.
     pub own_cursor: bool,
+    /// Whether it is a part of the desktop itself, and no window that the user works in.
+    pub dock: bool,
 }
 
 /// Names one connection of a guest's input device. Windows with the same owner share one device; a device that

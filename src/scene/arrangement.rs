@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::SceneOutput;
 use super::desktop::Desktop;
+use super::dock::Docked;
 use super::element::{Color, Element, OutputId, Rect, Size};
 use super::focus::{Area, Spot};
 use super::kiosk::Kiosk;
@@ -36,6 +37,7 @@ pub(super) struct View<'a> {
     pub(super) outputs: &'a [SceneOutput],
     /// Back to front.
     pub(super) windows: &'a [Window],
+    pub(super) docks: &'a [Docked],
     pub(super) focus: Option<WindowId>,
     /// Who owns what is shown in the place of all guests' pictures.
     pub(super) attention: bool,
@@ -92,6 +94,22 @@ pub(super) trait Arrangement: fmt::Debug {
 
     /// Gives one window its whole output, or ends that. Returns whether that changed anything.
     fn set_fullscreen(&mut self, _window: Option<WindowId>) -> bool {
+        false
+    }
+
+    /// Docks leave that part of an output to windows. Returns what clients are to draw whose windows have a part of it.
+    fn set_free(
+        &mut self,
+        _free: (OutputId, Rect),
+        _windows: &mut [Window],
+        _outputs: &[SceneOutput],
+        _font: Option<&Font>,
+    ) -> Vec<(WindowId, Size)> {
+        Vec::new()
+    }
+
+    /// Whether a window has this output for itself.
+    fn full_screen_on(&self, _view: View<'_>, _output: usize) -> bool {
         false
     }
 

@@ -2,15 +2,16 @@
 //! A desktop: every window has its own place, beside the others as long as there is room, or one of them has its
 //! output for itself.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::arrangement::{Arrangement, View, Wanted};
 use super::decoration;
+use super::dock::{self, Layer};
 use super::element::{Color, Element, ElementId, OutputId, Pixmap, Rect, Rotation, Size};
 use super::fit::Fitted;
 use super::focus::{Area, Spot};
-use super::layout::{self, Place};
+use super::layout::{self, Place, Region};
 use super::sight;
 use super::text::Font;
 use super::window::{Given, Window, WindowId};
@@ -45,6 +46,8 @@ pub(super) struct Desktop {
     full_screen: Option<WindowId>,
     /// Where the user had put windows of guests that are gone, the latest last.
     left: VecDeque<Left>,
+    /// What docks leave of outputs.
+    free: BTreeMap<OutputId, Rect>,
     waiting: Option<Rc<Pixmap>>,
 }
 
@@ -53,10 +56,21 @@ impl Desktop {
         let room = Size { width: i32::MAX, height: i32::MAX };
         let note = "Grantway is waiting for a guest";
         let waiting = font.and_then(|font| decoration::draw_note(font, note, WAITING, BACKGROUND, room));
-        Self { full_screen: None, left: VecDeque::new(), waiting }
+        Self { full_screen: None, left: VecDeque::new(), free: BTreeMap::new(), waiting }
     }
 
-    fn full_screen_on<'a>(&self, view: View<'a>, output: usize) -> Option<&'a Window> {
+    /// What docks leave of an output.
+    fn free_on(&self, output: SceneOutput) -> Rect {
+        let Size { width, height } = output.size;
+        let all = Rect { x: 0, y: 0, width, height };
+        self.free.get(&output.id).and_then(|free| free.intersection(&all)).unwrap_or(all)
+    }
+
+    fn frees(&self, outputs: &[SceneOutput]) -> Vec<Rect> {
+        outputs.iter().map(|output| self.free_on(*output)).collect()
+    }
+
+    fn full_window<'a>(&self, view: View<'a>, output: usize) -> Option<&'a Window> {
         let window = view.windows.iter().find(|window| Some(window.id) == self.full_screen)?;
         window.place.is_some_and(|place| place.output == output).then_some(window)
     }
@@ -85,7 +99,7 @@ impl Desktop {
     fn showing(&self, view: View<'_>, window: &Window) -> Option<Showing> {
         let place = window.place.filter(|_| !window.minimised)?;
         let output = view.outputs.get(place.output)?;
-        match self.full_screen_on(view, place.output) {
+        match self.full_window(view, place.output) {
             None => {
                 Some(Showing { inside: window.inside_rect(&place.rect), content: window.content_rect(&place.rect) })
             }
@@ -115,6 +129,8 @@ impl Desktop {
 impl Arrangement for Desktop {
     /// Windows keep their places as far as they can; the others are placed anew, oldest first.
     fn set_outputs(&mut self, before: &[SceneOutput], now: &[SceneOutput], windows: &mut [Window]) {
+        self.free.retain(|id, _| now.iter().any(|output| output.id == *id));
+        let frees = self.frees(now);
         let places: Vec<_> = windows.iter_mut().map(|window| window.place.take()).collect();
         for (index, place) in places.into_iter().enumerate() {
             let moved = place.and_then(|place| {
@@ -123,13 +139,13 @@ impl Arrangement for Desktop {
                 Some(Place { output, ..place })
             });
             if let Some(place) = moved {
-                keep(windows, now, index, place);
+                keep(windows, &frees, index, place);
             }
         }
         let mut oldest_first: Vec<usize> = (0..windows.len()).collect();
         oldest_first.sort_by_key(|index| windows.get(*index).map(|window| window.id));
         for index in oldest_first {
-            place(windows, now, index);
+            place(windows, &frees, index);
         }
     }
 
@@ -138,10 +154,11 @@ impl Arrangement for Desktop {
         if let Some(window) = windows.get_mut(index) {
             self.put_back(window, outputs, font);
         }
+        let frees = self.frees(outputs);
         if let Some(before) = windows.get_mut(index).and_then(|window| window.place.take()) {
-            keep(windows, outputs, index, before);
+            keep(windows, &frees, index, before);
         }
-        place(windows, outputs, index);
+        place(windows, &frees, index);
     }
 
     fn move_to(
@@ -157,7 +174,7 @@ impl Arrangement for Desktop {
         };
         let (Some(place), Some(area)) = (window.place, outputs.get(output)) else { return false };
         let rect = Rect { x: x.saturating_sub(grip.0), y: y.saturating_sub(grip.1), ..place.rect };
-        let moved = Place { output, rect: layout::within_reach(area.size, rect) };
+        let moved = Place { output, rect: within_reach(self.free_on(*area), rect) };
         window.moved = true;
         window.given = None;
         window.place.replace(moved) != Some(moved)
@@ -173,13 +190,13 @@ impl Arrangement for Desktop {
     ) -> Option<Size> {
         let window = windows.get_mut(index).filter(|window| self.full_screen != Some(window.id))?;
         let place = window.place?;
-        let output = outputs.get(place.output)?.size;
+        let free = self.free_on(*outputs.get(place.output)?);
         let given = window.given.take();
         let (rect, inside) = match (wanted, given) {
             (Wanted::Region(region), given) if given.is_none_or(|given| given.region != region) => {
                 let (before, area) = given.map_or((place, window.area()), |given| (given.before, given.area));
                 window.given = Some(Given { region, before, area });
-                let rect = region.of(output);
+                let rect = part_of(region, free);
                 (rect, Some(decoration::inner_size(size_of(&rect))))
             }
             (Wanted::Edges { from, edges, by }, _) => {
@@ -196,7 +213,7 @@ impl Arrangement for Desktop {
         }
         let Size { width, height } = decoration::outer_size(window.inside());
         window.moved = true;
-        window.place = Some(Place { rect: layout::within_reach(output, Rect { width, height, ..rect }), ..place });
+        window.place = Some(Place { rect: within_reach(free, Rect { width, height, ..rect }), ..place });
         inside.filter(|_| !window.is_guest())
     }
 
@@ -225,6 +242,43 @@ impl Arrangement for Desktop {
         self.full_screen
     }
 
+    fn full_screen_on(&self, view: View<'_>, output: usize) -> bool {
+        self.full_window(view, output).is_some()
+    }
+
+    /// Windows with a part of the output get that part again; those that the user has not moved make room.
+    fn set_free(
+        &mut self,
+        (output, free): (OutputId, Rect),
+        windows: &mut [Window],
+        outputs: &[SceneOutput],
+        font: Option<&Font>,
+    ) -> Vec<(WindowId, Size)> {
+        self.free.insert(output, free);
+        let (frees, mut asked) = (self.frees(outputs), Vec::new());
+        for index in 0..windows.len() {
+            let Some(window) = windows.get_mut(index) else { continue };
+            let on_it = window.place.filter(|place| outputs.get(place.output).is_some_and(|other| other.id == output));
+            let (Some(was), Some(free)) = (on_it, on_it.and_then(|was| frees.get(was.output))) else { continue };
+            if let Some(given) = window.given {
+                let rect = part_of(given.region, *free);
+                let inside = decoration::inner_size(size_of(&rect));
+                if window.is_guest() {
+                    window.set_area(Some(inside), font)
+                } else {
+                    asked.push((window.id, inside))
+                }
+                let Size { width, height } = decoration::outer_size(window.inside());
+                window.place = Some(Place { rect: Rect { width, height, ..rect }, ..was });
+            } else {
+                window.place = None;
+                keep(windows, &frees, index, was);
+            }
+        }
+        (0..windows.len()).for_each(|index| place(windows, &frees, index));
+        asked
+    }
+
     fn placement(&self, view: View<'_>, window: &Window) -> Option<(OutputId, Rect)> {
         let output = view.outputs.get(window.place?.output)?;
         Some((output.id, self.showing(view, window)?.content.target))
@@ -248,62 +302,91 @@ impl Arrangement for Desktop {
     }
 
     fn spots(&self, view: View<'_>, areas: &[Area]) -> Vec<Spot> {
-        view.windows.iter().rev().filter_map(|window| self.spot(view, areas, window)).collect()
+        let mut spots = Vec::new();
+        for index in 0..view.outputs.len() {
+            if let Some(window) = self.full_window(view, index) {
+                spots.extend(self.spot(view, areas, window));
+                continue;
+            }
+            spots.extend(dock::stack(view, index).iter().filter_map(|layer| match layer {
+                Layer::Window(window, _) => self.spot(view, areas, window),
+                Layer::Dock(_) => layer.dock_spot(areas),
+            }));
+        }
+        spots
     }
 
     fn background(&self, view: View<'_>, output: SceneOutput) -> Color {
         let index = view.outputs.iter().position(|other| other.id == output.id);
-        let full = index.is_some_and(|index| self.full_screen_on(view, index).is_some());
+        let full = index.is_some_and(|index| self.full_window(view, index).is_some());
         if full { AROUND_FULL_SCREEN } else { BACKGROUND }
     }
 
     fn elements(&self, view: View<'_>, output: SceneOutput, out: &mut Vec<Element>) {
         let Some(index) = view.outputs.iter().position(|other| other.id == output.id) else { return };
-        if let Some(window) = self.full_screen_on(view, index) {
+        if let Some(window) = self.full_window(view, index) {
             let target = layout::full_screen(output.size, window.size);
             window.content(target, view.look(window), out);
             out.extend(view.attention.then(|| window.cover(target)));
             return;
         }
-        for window in view.windows.iter().rev() {
-            if let Some(place) = window.place.filter(|place| place.output == index && !window.minimised) {
-                window.elements(&place.rect, view.look(window), out);
-            }
-        }
         if view.windows.is_empty() && index == 0 {
             out.extend(self.waiting_note(output.size));
         }
+        dock::stack(view, index).iter().for_each(|layer| layer.elements(view, out));
     }
 }
 
 /// Leaves a window where it was, in its present size, if it can stay there; in any case where the user has put it.
-fn keep(windows: &mut [Window], outputs: &[SceneOutput], index: usize, before: Place) {
-    let (outputs, taken) = areas(windows, outputs);
+fn keep(windows: &mut [Window], frees: &[Rect], index: usize, before: Place) {
+    let Some(free) = frees.get(before.output).copied() else { return };
+    let (sizes, taken) = areas(windows, frees);
     if let Some(window) = windows.get_mut(index) {
         let size = decoration::outer_size(window.inside());
-        let rect = Rect { width: size.width, height: size.height, ..before.rect };
-        let place = Place { rect, ..before };
+        let place = Place { rect: Rect { width: size.width, height: size.height, ..before.rect }, ..before };
         window.place = if window.moved {
-            outputs.get(place.output).map(|area| Place { rect: layout::within_reach(*area, rect), ..place })
+            Some(Place { rect: within_reach(free, place.rect), ..place })
         } else {
-            Some(place).filter(|place| layout::fits(&outputs, &taken, place))
+            Some(place).filter(|place| layout::fits(&sizes, &taken, &from_free(*place, frees)))
         };
     }
 }
 
 /// Places a window, unless it has a place.
-fn place(windows: &mut [Window], outputs: &[SceneOutput], index: usize) {
-    let (outputs, taken) = areas(windows, outputs);
+fn place(windows: &mut [Window], frees: &[Rect], index: usize) {
+    let (sizes, taken) = areas(windows, frees);
     if let Some(window) = windows.get_mut(index).filter(|window| window.place.is_none()) {
         window.moved = false;
-        window.place = layout::place(&outputs, &taken, decoration::outer_size(window.inside()));
+        let placed = layout::place(&sizes, &taken, decoration::outer_size(window.inside()));
+        window.place = placed.map(|place| {
+            let free = frees.get(place.output).copied().unwrap_or_default();
+            Place { rect: shifted(place.rect, (free.x, free.y)), ..place }
+        });
     }
 }
 
-/// The outputs' sizes, and where windows are.
-fn areas(windows: &[Window], outputs: &[SceneOutput]) -> (Vec<Size>, Vec<Place>) {
-    let sizes = outputs.iter().map(|output| output.size).collect();
-    (sizes, windows.iter().filter_map(|window| window.place).collect())
+/// The sizes of what docks leave of the outputs, and where windows are, from its corners.
+fn areas(windows: &[Window], frees: &[Rect]) -> (Vec<Size>, Vec<Place>) {
+    let places = windows.iter().filter_map(|window| window.place).map(|place| from_free(place, frees));
+    (frees.iter().map(size_of).collect(), places.collect())
+}
+
+fn from_free(place: Place, frees: &[Rect]) -> Place {
+    let free = frees.get(place.output).copied().unwrap_or_default();
+    Place { rect: shifted(place.rect, (-free.x, -free.y)), ..place }
+}
+
+/// Where a window stays whose title bar can be taken hold of.
+fn within_reach(free: Rect, rect: Rect) -> Rect {
+    shifted(layout::within_reach(size_of(&free), shifted(rect, (-free.x, -free.y))), (free.x, free.y))
+}
+
+fn part_of(region: Region, free: Rect) -> Rect {
+    shifted(region.of(size_of(&free)), (free.x, free.y))
+}
+
+const fn shifted(rect: Rect, (x, y): (i32, i32)) -> Rect {
+    Rect { x: rect.x.saturating_add(x), y: rect.y.saturating_add(y), ..rect }
 }
 
 const fn size_of(rect: &Rect) -> Size {

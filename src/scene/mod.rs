@@ -8,6 +8,7 @@ mod arrangement;
 pub mod cursor;
 pub mod decoration;
 mod desktop;
+pub mod dock;
 pub mod element;
 mod face;
 pub mod fit;
@@ -89,6 +90,7 @@ pub struct Scene {
     outputs: Vec<SceneOutput>,
     /// Back to front: the newest is in front, unless another one was raised.
     windows: Vec<Window>,
+    docks: Vec<dock::Docked>,
     layout: Layout,
     next: u64,
     font: Option<Font>,
@@ -122,6 +124,7 @@ impl Scene {
         Self {
             outputs: Vec::new(),
             windows: Vec::new(),
+            docks: Vec::new(),
             layout: Layout::Desktop(Desktop::new(font.as_ref())),
             next: 1,
             font,
@@ -428,14 +431,13 @@ impl Scene {
     /// Where a window's content is; `None` while it is hidden.
     #[must_use]
     pub fn placement(&self, id: WindowId) -> Option<(OutputId, Rect)> {
-        let window = self.window(id)?;
-        self.layout.get().placement(self.view(), window)
+        self.dock_placement(id).or_else(|| self.layout.get().placement(self.view(), self.window(id)?))
     }
 
     /// The output on which anything is seen of a window's picture; `None` also while others cover all of it.
     #[must_use]
     pub fn sight(&self, id: WindowId) -> Option<OutputId> {
-        self.layout.get().sight(self.view(), self.window(id)?)
+        self.dock_sight(id).or_else(|| self.layout.get().sight(self.view(), self.window(id)?))
     }
 
     /// The element that shows a window's picture, where it is in a frame.
@@ -529,7 +531,8 @@ impl Scene {
     }
 
     fn view(&self) -> View<'_> {
-        View { outputs: &self.outputs, windows: &self.windows, focus: self.focus, attention: self.attention }
+        let (outputs, windows, docks) = (&self.outputs, &self.windows, &self.docks);
+        View { outputs, windows, docks, focus: self.focus, attention: self.attention }
     }
 
     /// The keys, in the middle; or how to have them shown, below it, while there is no window.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::backend::OutputId;
 use crate::control::ClientStatus;
 use crate::guest::FlipToken;
-use crate::input::{Device, GuestEvent, Owner, PointerKind, Policy, Target};
+use crate::input::{Allowed, Device, GuestEvent, Owner, PointerKind, Policy, Target};
 use crate::scene::cursor::Look;
 use crate::scene::element::{Rect, Size};
 use crate::scene::layout::Region;
@@ -38,11 +38,13 @@ pub(super) enum Paced {
 pub(super) struct Clients {
     pub(super) wayland: Wayland,
     windows: BTreeMap<WindowId, ToplevelId>,
+    /// Those that are docks, and whether they take keys.
+    docks: BTreeMap<WindowId, bool>,
 }
 
 impl Clients {
     pub(super) const fn new(wayland: Wayland) -> Self {
-        Self { wayland, windows: BTreeMap::new() }
+        Self { wayland, windows: BTreeMap::new(), docks: BTreeMap::new() }
     }
 
     fn window(&self, toplevel: ToplevelId) -> Option<WindowId> {
@@ -57,9 +59,18 @@ impl Clients {
     /// Their windows, as the seat has to know them.
     pub(super) fn targets(&self) -> impl Iterator<Item = Target> {
         let device = Device { owner: OWNER, keyboard: true, pointer: Some(PointerKind::Absolute), contacts: CONTACTS };
-        let target =
-            move |window: &WindowId| Target { window: *window, policy: Policy::default(), device: Some(device) };
+        let target = move |window: &WindowId| {
+            let dock = self.docks.get(window);
+            let allowed = if dock == Some(&false) { Allowed::Pointer } else { Allowed::All };
+            let policy = Policy { allowed, dock: dock.is_some(), ..Policy::default() };
+            Target { window: *window, policy, device: Some(device) }
+        };
         self.windows.keys().map(target)
+    }
+
+    /// Whether a window is no window for the user, but a part of the desktop.
+    pub(super) fn is_dock(&self, window: WindowId) -> bool {
+        self.docks.contains_key(&window)
     }
 
     fn label(&self, toplevel: ToplevelId) -> ClientLabel {
@@ -92,6 +103,22 @@ impl State {
                     self.scene.show_picture(id, picture);
                 }
             }
+            Event::Docked { window, dock, keyboard, picture } => {
+                let id = match clients.window(window) {
+                    Some(id) => {
+                        self.scene.change_dock(id, dock, picture);
+                        id
+                    }
+                    None => self.scene.add_dock(dock, picture),
+                };
+                clients.windows.insert(id, window);
+                clients.docks.insert(id, keyboard);
+            }
+            Event::Free { output, part } => {
+                for (id, size) in self.scene.set_free(output, part) {
+                    self.ask_client(id, Some(size));
+                }
+            }
             Event::Renamed(window) => {
                 if let Some(id) = clients.window(window) {
                     self.scene.rename_client(id, clients.label(window));
@@ -100,7 +127,9 @@ impl State {
             Event::Unmapped(window) => {
                 if let Some(id) = clients.window(window) {
                     self.scene.remove_window(id);
+                    self.scene.remove_dock(id);
                     clients.windows.remove(&id);
+                    clients.docks.remove(&id);
                 }
             }
             Event::Hold { window, button, edges } => {
@@ -290,6 +319,6 @@ impl State {
             let keyboard = self.desk.seat.marked() == Some(*window);
             ClientStatus { title, app, output: output.map(|output| output.name.clone()), content, keyboard }
         };
-        clients.windows.iter().map(status).collect()
+        clients.windows.iter().filter(|(window, _)| !clients.is_dock(**window)).map(status).collect()
     }
 }

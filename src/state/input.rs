@@ -204,7 +204,8 @@ impl State {
         let links = self.registry.devices_by_key().filter_map(|(_, entry)| entry.link());
         let mut guests: Vec<Vec<WindowId>> =
             links.map(|link| link.windows().filter(|window| may(window)).collect()).collect();
-        let clients = self.clients.iter().flat_map(Clients::targets).map(|target| target.window);
+        let clients = self.clients.iter().flat_map(Clients::targets).filter(|target| !target.policy.dock);
+        let clients = clients.map(|target| target.window);
         guests.extend(clients.filter(may).map(|window| vec![window]));
         guests.retain(|windows| !windows.is_empty());
         guests.sort();

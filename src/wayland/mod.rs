@@ -9,7 +9,9 @@ mod activation;
 mod awake;
 mod cursor;
 mod feedback;
+mod layer;
 mod privilege;
+mod role;
 mod seat;
 mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
@@ -37,7 +39,8 @@ use self::server::{ClientState, Server, Toplevel, done};
 use crate::backend::{OutputId, OutputInfo};
 use crate::input::GuestEvent;
 use crate::scene::cursor::Look;
-use crate::scene::element::{Pixmap, Size};
+use crate::scene::dock::Dock;
+use crate::scene::element::{Pixmap, Rect, Size};
 use crate::scene::layout::{Edges, Region};
 use crate::time::Time;
 
@@ -65,6 +68,24 @@ pub enum Event {
         window: ToplevelId,
         /// Its content.
         picture: Rc<Pixmap>,
+    },
+    /// A dock shows this there, for the first time or anew.
+    Docked {
+        /// Which.
+        window: ToplevelId,
+        /// Where.
+        dock: Dock,
+        /// Whether it takes keys when it is clicked at.
+        keyboard: bool,
+        /// Its content.
+        picture: Rc<Pixmap>,
+    },
+    /// Docks leave this part of an output to windows.
+    Free {
+        /// Which.
+        output: OutputId,
+        /// On it.
+        part: Rect,
     },
     /// A window has another title or application; see [`Wayland::names`]. It need not be mapped.
     Renamed(ToplevelId),
@@ -208,6 +229,7 @@ impl Wayland {
         let is_there = |output| self.outputs.contains_key(&output);
         self.server.toplevels.values_mut().for_each(|toplevel| toplevel.not_presented(is_there));
         let mut x = 0;
+        let mut screens = Vec::new();
         for info in infos {
             let side = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
             let (output, _) = self.outputs.entry(info.id).or_insert_with(|| {
@@ -225,8 +247,10 @@ impl Wayland {
                 Some((x, 0).into()),
             );
             output.set_preferred(mode);
+            screens.push((info.id, output.clone(), Size { width: side(info.width), height: side(info.height) }));
             x = x.saturating_add(side(info.width));
         }
+        self.server.set_screens(screens);
     }
 
     /// Tells a window on which output it is.
@@ -252,7 +276,7 @@ impl Wayland {
     /// next [`Wayland::flush`].
     pub fn configure(&mut self, window: ToplevelId, size: Option<Size>) {
         if let Some(toplevel) = self.server.toplevels.get(&window) {
-            toplevel.surface.with_pending_state(|state| state.size = size.map(|size| (size.width, size.height).into()));
+            toplevel.surface.set_size(size);
         }
     }
 

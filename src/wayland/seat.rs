@@ -8,7 +8,8 @@ use smithay::input::touch;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{Logical, Point, SERIAL_COUNTER};
 
-use super::server::{Server, root};
+use super::layer::LayerRole;
+use super::server::{Server, Toplevel, root};
 use super::wishes::Down;
 use super::{ToplevelId, surface};
 use crate::input::GuestEvent;
@@ -59,8 +60,10 @@ impl Server {
 
     /// Gives a window the keyboard, or takes it from all.
     pub(super) fn focus(&mut self, window: Option<ToplevelId>) {
-        let surface =
-            window.and_then(|id| self.toplevels.get(&id)).map(|toplevel| toplevel.surface.wl_surface().clone());
+        let surface = window
+            .and_then(|id| self.toplevels.get(&id))
+            .filter(|toplevel| takes_keys(toplevel))
+            .map(|toplevel| toplevel.surface.wl_surface().clone());
         if surface.is_none() {
             self.dismiss_popups();
         }
@@ -190,6 +193,11 @@ impl Server {
             | GuestEvent::Position { .. } => {}
         }
     }
+}
+
+/// Panels may want none.
+fn takes_keys(toplevel: &Toplevel) -> bool {
+    toplevel.surface.layer().is_none_or(LayerRole::takes_keys)
 }
 
 fn on_plane(way: Way, (x, y): (i32, i32)) -> Point<f64, Logical> {

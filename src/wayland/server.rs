@@ -33,6 +33,7 @@ use smithay::wayland::selection::data_device::{
 use smithay::wayland::selection::primary_selection::{
     PrimarySelectionHandler, PrimarySelectionState, set_primary_focus,
 };
+use smithay::wayland::shell::wlr_layer::WlrLayerShellState;
 use smithay::wayland::shell::xdg::decoration::{XdgDecorationHandler, XdgDecorationState};
 use smithay::wayland::shell::xdg::{
     PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState, XdgToplevelSurfaceData,
@@ -50,6 +51,9 @@ use smithay::{
 use super::activation::Press;
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
+use super::layer::Screen;
+use super::privilege::is_privileged;
+use super::role::Role;
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
@@ -80,7 +84,7 @@ impl ClientData for ClientState {
 /// A window of a client.
 #[derive(Debug)]
 pub(super) struct Toplevel {
-    pub(super) surface: ToplevelSurface,
+    pub(super) surface: Role,
     /// What was last told of it; `None` while it is not mapped.
     pub(super) picture: Option<Rc<Pixmap>>,
     /// Its client waits to be told when the last commit is shown.
@@ -102,6 +106,8 @@ pub(super) struct Server {
     compositor: CompositorState,
     shm: ShmState,
     shell: XdgShellState,
+    pub(super) layers: WlrLayerShellState,
+    pub(super) screens: Vec<Screen>,
     seats: SeatState<Self>,
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
@@ -139,6 +145,8 @@ impl Server {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
             shell: XdgShellState::new_with_capabilities::<Self>(&display, wishes::CAPABILITIES),
+            layers: WlrLayerShellState::new_with_filter::<Self, _>(&display, is_privileged),
+            screens: Vec::new(),
             data_device: DataDeviceState::new::<Self>(&display),
             primary_selection: PrimarySelectionState::new::<Self>(&display),
             _others: (
@@ -181,6 +189,11 @@ impl Server {
     /// Something of a window was committed.
     fn committed(&mut self, id: ToplevelId) {
         let Some(toplevel) = self.toplevels.get_mut(&id) else { return };
+        let is_layer = toplevel.surface.layer().is_some();
+        if is_layer {
+            self.arrange();
+        }
+        let Some(toplevel) = self.toplevels.get_mut(&id) else { return };
         let root = toplevel.surface.wl_surface();
         if !toplevel.surface.is_initial_configure_sent() {
             toplevel.surface.send_configure();
@@ -192,13 +205,17 @@ impl Server {
             feedback::discard(toplevel.feedback.drain(..));
             if toplevel.picture.take().is_some() {
                 toplevel.set_region(None);
-                toplevel.surface.reset_initial_configure_sent();
+                toplevel.surface.reset();
                 self.events.push(Event::Unmapped(id));
+                self.arrange();
             }
             return;
         }
         toplevel.waits = true;
         let picture = surface::compose(root);
+        if is_layer {
+            return self.layer_committed(id, picture);
+        }
         let event = match &toplevel.picture {
             Some(before) if **before == picture => return,
             Some(_) => |window, picture| Event::Picture { window, picture },
@@ -214,9 +231,40 @@ impl Server {
         }
     }
 
+    /// A surface has got its role.
+    pub(super) fn add(&mut self, surface: Role) {
+        let id = ToplevelId(self.next);
+        self.next += 1;
+        let standing = Standing::default();
+        let (in_frame, feedback) = (Vec::new(), Vec::new());
+        let toplevel = Toplevel {
+            surface,
+            picture: None,
+            waits: false,
+            paced: false,
+            in_frame,
+            feedback,
+            standing,
+            activate: false,
+        };
+        self.toplevels.insert(id, toplevel);
+    }
+
+    /// A surface has its role no longer.
+    pub(super) fn forget(&mut self, id: ToplevelId) {
+        let Some(toplevel) = self.toplevels.remove(&id) else { return };
+        feedback::discard(toplevel.feedback);
+        if toplevel.picture.is_some() {
+            self.events.push(Event::Unmapped(id));
+        }
+    }
+
     /// What a window is called, and by whom, in its own words.
     pub(super) fn names(&self, id: ToplevelId) -> (String, String) {
         let Some(toplevel) = self.toplevels.get(&id) else { return Default::default() };
+        if let Some(layer) = toplevel.surface.layer() {
+            return (layer.namespace.clone(), String::new());
+        }
         with_states(toplevel.surface.wl_surface(), |states| {
             let data = states.data_map.get::<XdgToplevelSurfaceData>().and_then(|data| data.lock().ok());
             data.map(|data| (data.title.clone().unwrap_or_default(), data.app_id.clone().unwrap_or_default()))
@@ -299,29 +347,12 @@ impl XdgShellHandler for Server {
     }
 
     fn new_toplevel(&mut self, surface: ToplevelSurface) {
-        let id = ToplevelId(self.next);
-        self.next += 1;
-        let standing = Standing::default();
-        let (in_frame, feedback) = (Vec::new(), Vec::new());
-        let toplevel = Toplevel {
-            surface,
-            picture: None,
-            waits: false,
-            paced: false,
-            in_frame,
-            feedback,
-            standing,
-            activate: false,
-        };
-        self.toplevels.insert(id, toplevel);
+        self.add(Role::Window(surface));
     }
 
     fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
-        let Some(id) = self.toplevel_of(surface.wl_surface()) else { return };
-        let Some(toplevel) = self.toplevels.remove(&id) else { return };
-        feedback::discard(toplevel.feedback);
-        if toplevel.picture.is_some() {
-            self.events.push(Event::Unmapped(id));
+        if let Some(id) = self.toplevel_of(surface.wl_surface()) {
+            self.forget(id);
         }
     }
 
@@ -390,7 +421,7 @@ impl XdgShellHandler for Server {
 }
 
 /// A popup is put where its window's content is: it can lie over nothing else, and so over no label.
-fn place_popup(popup: &PopupSurface, positioner: PositionerState) {
+pub(super) fn place_popup(popup: &PopupSurface, positioner: PositionerState) {
     let parent = PopupKind::Xdg(popup.clone());
     let within = find_popup_root_surface(&parent).ok().map(|root| {
         let size = surface::geometry(&root).size;
@@ -437,13 +468,7 @@ impl SeatHandler for Server {
         set_primary_focus(&self.display, seat, client);
         for toplevel in self.toplevels.values() {
             let active = focused == Some(toplevel.surface.wl_surface());
-            toplevel.surface.with_pending_state(|state| {
-                if active {
-                    state.states.set(ToplevelFlag::Activated)
-                } else {
-                    state.states.unset(ToplevelFlag::Activated)
-                }
-            });
+            toplevel.surface.set_states([(ToplevelFlag::Activated, active)]);
         }
     }
 

@@ -63,15 +63,7 @@ impl Toplevel {
         self.standing = Standing { maximised, full_screen, region, ..before };
         if self.standing != before || before.answer {
             let states = self.standing.states();
-            self.surface.with_pending_state(|pending| {
-                for (state, holds) in STATES.into_iter().zip(states) {
-                    if holds {
-                        pending.states.set(state)
-                    } else {
-                        pending.states.unset(state)
-                    };
-                }
-            });
+            self.surface.set_states(STATES.into_iter().zip(states));
         }
     }
 

@@ -55,7 +55,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "wayland",
-        may: &["scene::element", "scene::layout", "scene::cursor", "backend", "input", "time"],
+        may: &["scene::element", "scene::layout", "scene::cursor", "scene::dock", "backend", "input", "time"],
         never: &["calloop", "Instant", "std::net", "std::thread"],
     },
     Rule { module: "config", may: &[], never: SCREEN },

@@ -16,6 +16,7 @@ mod awake;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
+mod layer;
 mod pointer;
 mod times;
 mod window;
@@ -49,9 +50,21 @@ struct Dom0 {
 impl Dom0 {
     /// A guest "web" on the left, and a socket for clients.
     fn new() -> Self {
+        Self::configured("")
+    }
+
+    /// The same for clients that are privileged: this program is.
+    fn privileged() -> Self {
+        let program = std::env::current_exe().unwrap();
+        Self::configured(&format!("[desktop]\nprivileged = [{program:?}]\n"))
+    }
+
+    fn configured(text: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let socket = dir.path().join("wayland");
-        let mut desk = Desk::new(&["--output", "1000x500@240", "--wayland", socket.to_str().unwrap()]);
+        let (socket, config) = (dir.path().join("wayland"), dir.path().join("config.toml"));
+        std::fs::write(&config, text).unwrap();
+        let arguments = ["--output", "1000x500@240", "--wayland", socket.to_str().unwrap(), "--config"];
+        let mut desk = Desk::new(&[arguments.as_slice(), &[config.to_str().unwrap()]].concat());
         let guest = desk.guest(
             "web",
             &["--connectors", "a:300x200", "--pattern", "bars", "--flips", "2", "--linger", "--keyboard"],

@@ -54,9 +54,9 @@ pub(crate) struct Presented {
 
 /// The client.
 pub(crate) struct Window {
-    queue: EventQueue<Told>,
+    pub(crate) queue: EventQueue<Told>,
     told: Told,
-    globals: GlobalList,
+    pub(crate) globals: GlobalList,
     surface: wl_surface::WlSurface,
     xdg: xdg_surface::XdgSurface,
     /// What the client asks of its window goes through this.
@@ -97,7 +97,7 @@ impl Window {
         self.paint_on(&self.surface.clone(), size, color);
     }
 
-    fn paint_on(&mut self, surface: &wl_surface::WlSurface, size: (i32, i32), color: Rgb) {
+    pub(crate) fn paint_on(&mut self, surface: &wl_surface::WlSurface, size: (i32, i32), color: Rgb) {
         self.commit(surface, size, color);
         // The compositor has its copy when it has answered.
         self.hear();
@@ -234,7 +234,7 @@ impl Window {
 }
 
 impl Told {
-    fn note(&mut self, line: impl Into<String>) {
+    pub(crate) fn note(&mut self, line: impl Into<String>) {
         self.lines.push(line.into());
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn color() -> Color {
     Color { red: 200, green: 60, blue: 60 }
 }
 
-pub(crate) const ALL: Policy = Policy { allowed: Allowed::All, confine: Confine::Auto, own_cursor: false };
+pub(crate) const ALL: Policy = Policy { allowed: Allowed::All, confine: Confine::Auto, own_cursor: false, dock: false };
 
 pub(crate) fn device(owner: u64) -> Device {
     Device { owner: Owner(owner), keyboard: true, pointer: Some(PointerKind::Absolute), contacts: 10 }

@@ -86,10 +86,10 @@ struct Model {
 }
 
 const POLICIES: [Policy; 4] = [
-    Policy { allowed: Allowed::All, confine: Confine::Auto, own_cursor: false },
-    Policy { allowed: Allowed::All, confine: Confine::Always, own_cursor: true },
-    Policy { allowed: Allowed::Pointer, confine: Confine::Never, own_cursor: false },
-    Policy { allowed: Allowed::View, confine: Confine::Auto, own_cursor: false },
+    Policy { allowed: Allowed::All, confine: Confine::Auto, own_cursor: false, dock: false },
+    Policy { allowed: Allowed::All, confine: Confine::Always, own_cursor: true, dock: false },
+    Policy { allowed: Allowed::Pointer, confine: Confine::Never, own_cursor: false, dock: false },
+    Policy { allowed: Allowed::View, confine: Confine::Auto, own_cursor: false, dock: false },
 ];
 
 impl Model {

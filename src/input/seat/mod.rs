@@ -26,7 +26,7 @@ use super::wheel::Wheel;
 use super::world::{Owner, PointerKind, World};
 use super::{Command, GuestEvent, Outcome};
 use crate::backend::input::{InputDevice, InputEvent, InputKind, Lamps};
-use crate::scene::focus::WindowId;
+use crate::scene::focus::{Spot, WindowId};
 
 const KEY_ESC: u32 = 1;
 
@@ -201,7 +201,8 @@ impl Seat {
     /// The window that gets the focus without being asked for: one that is full screen now, or one that was not
     /// shown before, and is alone. Any other could steal what the user is typing.
     fn newly_prominent(&self, before: &World) -> Option<WindowId> {
-        let spots = &self.world.stage.spots;
+        let dock = |window| self.world.target(window).is_some_and(|target| target.policy.dock);
+        let spots: Vec<&Spot> = self.world.stage.spots.iter().filter(|spot| !dock(spot.window)).collect();
         let was_full_screen = |window| before.stage.spot(window).is_some_and(|spot| spot.full_screen);
         let full_screen = spots.iter().find(|spot| spot.full_screen && !was_full_screen(spot.window));
         let alone = spots
