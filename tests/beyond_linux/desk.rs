@@ -98,6 +98,11 @@ impl Desk {
         self.client.request(&Request::Input { guest, connector: 0, action }).unwrap()
     }
 
+    pub(crate) fn switch_output(&mut self, name: &str, on: bool) {
+        let request = Request::Output { output: Some(name.to_owned()), on };
+        assert_eq!(self.client.request(&request).unwrap(), Response::Done);
+    }
+
     pub(crate) fn fullscreen(&mut self, name: Option<&str>) {
         let guest = name.map(|name| GuestSelector::Name(name.to_owned()));
         assert_eq!(self.client.request(&Request::Fullscreen { guest }).unwrap(), Response::Done);
