@@ -266,5 +266,7 @@ clean_up() {
         kill -KILL "$pid" 2>/dev/null
         rm -f "$RUN/grantway.pid"
     fi
+    # Where this scenario's windows were is nothing to the next one's.
+    rm -f "${SOCKET%.sock}.places.json"
     clean_platform
 }
