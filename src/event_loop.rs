@@ -42,7 +42,11 @@ pub fn monotonic_now() -> Time {
 /// See [`LoopError`].
 pub fn run(state: &mut State) -> Result<(), LoopError> {
     let signals = stop_signals().map_err(LoopError::Signals)?;
-    let mut ready = Ready::all() - Ready::STOP;
+    state.turn(Ready::all() - Ready::STOP, monotonic_now());
+    // A service that systemd has started is up by now; nobody else hears of it.
+    sd_notify::notify(&[sd_notify::NotifyState::Ready])
+        .unwrap_or_else(|error| tracing::warn!("systemd can't be told that the service is up: {error}"));
+    let mut ready = Ready::empty();
     loop {
         state.turn(ready, monotonic_now());
         if let Some(reason) = state.lost() {

@@ -56,6 +56,8 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     let seat = Seat::new(bindings(&config.keys), config.input.sync_locks);
     let keymap = keymap(&config.input)?;
     let wayland = open_wayland(&config)?;
+    // A kiosk's places are its table's.
+    let places = config.kiosk.is_empty().then(|| socket.with_extension("places.json"));
     let mut state = State::new(Parts {
         platform_name: opened.name,
         platform: opened.platform,
@@ -70,6 +72,7 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         seat,
         keymap,
         control,
+        places,
         hidden_interval: hidden_interval.min(HIDDEN_AT_MOST),
         off_after,
         clock: event_loop::monotonic_now,

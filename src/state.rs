@@ -3,6 +3,7 @@
 //! subsystems.
 
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bitflags::bitflags;
@@ -27,6 +28,7 @@ use crate::xen::store::StoreEvent;
 mod answers;
 mod clients;
 pub mod kiosk;
+mod places;
 mod power;
 mod status;
 
@@ -83,6 +85,8 @@ pub struct Parts {
     pub keymap: Option<Keymap>,
     /// The control socket.
     pub control: Server,
+    /// The file that keeps where windows are, on a desktop.
+    pub places: Option<PathBuf>,
     /// Time between the flip events of a window that nobody sees; at most 3 s, or guests give up.
     pub hidden_interval: Duration,
     /// After so long without input all displays go off; `None` is never.
@@ -114,6 +118,7 @@ pub struct State {
     terminate: bool,
     accounts: Accounts,
     control: Server,
+    places: Option<Places>,
     flips: Vec<(WindowId, FlipToken)>,
     lost: Option<String>,
     /// Set on the way down: when we go at the latest.
@@ -144,6 +149,7 @@ mod input;
 use clients::{Clients, Paced};
 use input::Desk;
 use kiosk::KioskPlan;
+use places::Places;
 use power::Power;
 
 impl State {
@@ -171,6 +177,7 @@ impl State {
             terminate: false,
             accounts: Accounts::default(),
             control: parts.control,
+            places: parts.places.map(Places::open),
             flips: Vec::new(),
             lost: None,
             stop_by: None,
@@ -201,6 +208,7 @@ impl State {
         if ready.contains(Ready::STOP) || self.terminate {
             self.stop(now);
         }
+        self.keep_places(now);
     }
 
     fn follow_store(&mut self, ready: Ready, now: Time) {
@@ -289,6 +297,7 @@ impl State {
         if let Some(clients) = &mut self.clients {
             clients.wayland.set_outputs(&outputs);
         }
+        self.restore_places(&outputs);
         self.pacing.queue_redraw_everywhere();
     }
 
@@ -415,6 +424,7 @@ impl State {
             self.pacing.deadline(),
             self.registry.deadline(),
             self.idle_at(),
+            self.places.as_ref().and_then(Places::due),
             self.stop_by,
         ];
         deadlines.into_iter().flatten().min()

@@ -25,6 +25,8 @@ mod pacing;
 mod scene;
 #[path = "render/sizing.rs"]
 mod sizing;
+#[path = "render/smooth.rs"]
+mod smooth;
 #[path = "render/spoofing.rs"]
 mod spoofing;
 #[path = "render/stopped.rs"]

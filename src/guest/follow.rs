@@ -50,7 +50,10 @@ pub(super) enum Followed {
 #[derive(Debug)]
 struct Node {
     queries: Vec<Query>,
-    watched: Vec<String>,
+    /// What is watched beside its directory.
+    watched: Option<String>,
+    /// That watch has been set, and its first event, which tells of no change, is still to come.
+    fresh: bool,
     /// The domain's name, once it was read.
     name: Option<String>,
     alive: bool,
@@ -143,7 +146,10 @@ impl Follower {
                 return;
             }
             "backend" => parse_backend_path(&self.base, path),
-            other => parse_key(other),
+            other => match parse_key(other) {
+                Some(key) if self.nodes.get_mut(&key).is_some_and(|node| std::mem::take(&mut node.fresh)) => return,
+                key => key,
+            },
         };
         match key {
             Some(key) if self.nodes.contains_key(&key) => self.read(key, store, now),
@@ -202,31 +208,34 @@ impl Follower {
 
     fn forget(&mut self, key: DeviceKey, store: &mut Store) -> Option<Followed> {
         let node = self.nodes.remove(&key)?;
-        for path in &node.watched {
+        if let Some(path) = &node.watched {
             store.unwatch(path, &self.token_of(key));
         }
         Some(Followed::Gone(key))
     }
 
-    /// Says what is to be read of a device, and which paths tell of changes. Reads it for the first time, when
-    /// it was just found.
+    /// Says what is to be read of a device, and which path beside its directory tells of changes. Reads it for the first
+    /// time, when it was just found; when the path is a new one, the caller has to read it again.
     pub(super) fn follow(
         &mut self,
         key: DeviceKey,
         queries: Vec<Query>,
-        watches: Vec<String>,
+        watch: Option<String>,
         store: &mut Store,
         now: Time,
     ) {
         let token = self.token_of(key);
         let Some(node) = self.nodes.get_mut(&key) else { return };
-        for path in node.watched.iter().filter(|path| !watches.contains(path)) {
-            store.unwatch(path, &token);
+        if node.watched != watch {
+            if let Some(path) = &node.watched {
+                store.unwatch(path, &token);
+            }
+            if let Some(path) = &watch {
+                store.watch(path, &token);
+            }
+            node.fresh = watch.is_some();
+            node.watched = watch;
         }
-        for path in watches.iter().filter(|path| !node.watched.contains(path)) {
-            store.watch(path, &token);
-        }
-        node.watched = watches;
         let first = node.queries.is_empty();
         node.queries = queries;
         if first || node.dirty {
@@ -310,7 +319,8 @@ impl Node {
     fn new() -> Self {
         Self {
             queries: Vec::new(),
-            watched: Vec::new(),
+            watched: None,
+            fresh: false,
             name: None,
             alive: false,
             reading: false,

@@ -107,7 +107,7 @@ impl Keyboards {
     fn follow(&mut self, id: InputKey, store: &mut Store, now: Time) {
         let Some(entry) = self.entries.get(&id) else { return };
         if let Some(follower) = self.followers.get_mut(id.kind) {
-            follower.follow(id.key, entry.device.queries(), entry.device.half().watches(), store, now);
+            follower.follow(id.key, entry.device.queries(), entry.device.half().watch(), store, now);
         }
     }
 
@@ -123,8 +123,9 @@ impl Keyboards {
         actions.extend(entry.device.observe(snapshot, context.now));
         // Before the toolstack hears that the device waits, and so before it lets the guest run.
         self.prepare(id, store);
-        self.carry_out(id, actions, store, context);
+        // Watched first: what is read again after that is new enough.
         self.follow(id, store, context.now);
+        self.carry_out(id, actions, store, context);
     }
 
     /// A display waits for its guest: its input devices are made to fit it, before the guest looks at them.

@@ -13,7 +13,7 @@ use crate::scene::WindowId;
 use crate::scene::element::BufferId;
 use crate::time::Time;
 use crate::xen::grants::ExportId;
-use crate::xen::store::{Query, Snapshot, Store, StoreEvent};
+use crate::xen::store::{Change, Query, Snapshot, Store, StoreEvent};
 use crate::xen::xenbus::XenbusState;
 use crate::xen::{DomId, Port};
 
@@ -67,8 +67,8 @@ impl Registry {
                 Followed::Found { key, directory, name, uuid } => {
                     let policy = (self.policy_for)(Identity { name: &name, uuid: uuid.as_deref() });
                     let entry = Entry::new(key, directory, name, policy);
-                    self.follower.follow(key, entry.queries(key), entry.device.half().watches(), store, context.now);
                     self.entries.insert(key, entry);
+                    self.follow(key, store, context.now);
                 }
                 Followed::Gone(key) => self.forget(key, context),
                 Followed::Read { key, snapshot, died } => self.observe(key, &snapshot, died, store, context),
@@ -105,19 +105,28 @@ impl Registry {
             let areas = connectors.map(|(unique_id, width, height)| Area { unique_id, width, height });
             self.keyboards.fit(key, areas.collect(), store);
         }
+        // Watched first: what is read again after that is new enough.
+        self.follow(key, store, context.now);
         self.carry_out(key, actions, store, context);
+    }
+
+    fn follow(&mut self, key: DeviceKey, store: &mut Store, now: Time) {
         if let Some(entry) = self.entries.get(&key) {
-            self.follower.follow(key, entry.queries(key), entry.device.half().watches(), store, context.now);
+            self.follower.follow(key, entry.queries(key), entry.device.half().watch(), store, now);
         }
     }
 
     fn carry_out(&mut self, key: DeviceKey, actions: Vec<DeviceAction>, store: &mut Store, context: &mut Context<'_>) {
+        let mut changes = Vec::new();
         for action in actions {
             tracing::trace!("{key}: {action:?}");
+            if let Some(change) = self.entries.get(&key).and_then(|entry| entry.device.half().change(&action)) {
+                // What is written in a row comes at once, in one transaction.
+                changes.push(change);
+                continue;
+            }
+            self.write(key, std::mem::take(&mut changes), store);
             match action {
-                DeviceAction::Write(..) | DeviceAction::WriteState(_) | DeviceAction::ResetFrontend => {
-                    self.write(key, &action, store)
-                }
                 DeviceAction::Connect(claims) => self.connect(key, &claims, store, context),
                 DeviceAction::Disconnect(why) => self.disconnect(key, &why, context),
                 DeviceAction::Refused(why) => {
@@ -127,8 +136,10 @@ impl Registry {
                 }
                 DeviceAction::ReadAgain => self.follower.read(key, store, context.now),
                 DeviceAction::Removed => self.follower.scan(store),
+                DeviceAction::Write(..) | DeviceAction::WriteState(_) | DeviceAction::ResetFrontend => {}
             }
         }
+        self.write(key, changes, store);
     }
 
     /// Whether the device may cause another line in the log.
@@ -141,10 +152,9 @@ impl Registry {
         format!("guest \"{name}\" ({key})")
     }
 
-    fn write(&mut self, key: DeviceKey, action: &DeviceAction, store: &mut Store) {
-        let Some(entry) = self.entries.get(&key) else { return };
-        if let Some(change) = entry.device.half().change(action) {
-            self.follower.write(key, entry.device.half().directory(), vec![change], store);
+    fn write(&mut self, key: DeviceKey, changes: Vec<Change>, store: &mut Store) {
+        if let (Some(entry), false) = (self.entries.get(&key), changes.is_empty()) {
+            self.follower.write(key, entry.device.half().directory(), changes, store);
         }
     }
 

@@ -12,6 +12,7 @@ use super::element::{Color, Element, ElementId, OutputId, Pixmap, Rect, Rotation
 use super::fit::Fitted;
 use super::focus::{Area, Spot};
 use super::layout::{self, Place, Region};
+use super::places::Remembered;
 use super::sight;
 use super::text::Font;
 use super::window::{Given, Window, WindowId};
@@ -24,16 +25,6 @@ const WAITING_ID: ElementId = ElementId(0);
 /// How many windows' places are kept for guests that are gone.
 const MOST_LEFT: usize = 256;
 
-/// How a guest's window was: its connector's name and number, the output, the upper left corner, and the size if the
-/// user had changed that.
-#[derive(Debug)]
-struct Left {
-    name: (String, u32),
-    output: OutputId,
-    corner: (i32, i32),
-    area: Option<Size>,
-}
-
 /// What is seen of a window.
 struct Showing {
     inside: Rect,
@@ -45,9 +36,11 @@ struct Showing {
 pub(super) struct Desktop {
     full_screen: Option<WindowId>,
     /// Where the user had put windows of guests that are gone, the latest last.
-    left: VecDeque<Left>,
+    left: VecDeque<Remembered>,
     /// What docks leave of outputs.
     free: BTreeMap<OutputId, Rect>,
+    /// A window was put somewhere since this was asked for.
+    rearranged: bool,
     waiting: Option<Rc<Pixmap>>,
 }
 
@@ -56,7 +49,7 @@ impl Desktop {
         let room = Size { width: i32::MAX, height: i32::MAX };
         let note = "Grantway is waiting for a guest";
         let waiting = font.and_then(|font| decoration::draw_note(font, note, WAITING, BACKGROUND, room));
-        Self { full_screen: None, left: VecDeque::new(), free: BTreeMap::new(), waiting }
+        Self { full_screen: None, left: VecDeque::new(), free: BTreeMap::new(), rearranged: false, waiting }
     }
 
     /// What docks leave of an output.
@@ -112,10 +105,34 @@ impl Desktop {
         }
     }
 
+    /// How windows are, and how those were of guests that are gone where the user had put them somewhere.
+    pub(super) fn remembered(&self, view: View<'_>) -> Vec<Remembered> {
+        let here = view.windows.iter().filter_map(|window| remembered(window, view.outputs));
+        self.left.iter().cloned().chain(here).collect()
+    }
+
+    /// How windows were of guests that may come.
+    pub(super) fn remember(&mut self, places: Vec<Remembered>) {
+        places.into_iter().for_each(|place| self.keep_in_mind(place));
+    }
+
+    pub(super) const fn take_rearranged(&mut self) -> bool {
+        std::mem::replace(&mut self.rearranged, false)
+    }
+
+    fn keep_in_mind(&mut self, place: Remembered) {
+        let name = (place.guest.clone(), place.connector);
+        self.left.retain(|left| !left.is_of(&name));
+        self.left.push_back(place);
+        if self.left.len() > MOST_LEFT {
+            self.left.pop_front();
+        }
+    }
+
     /// A guest that comes back finds its window where the user had it.
     fn put_back(&mut self, window: &mut Window, outputs: &[SceneOutput], font: Option<&Font>) {
         let Some(name) = window.name().filter(|_| window.place.is_none()) else { return };
-        let Some(index) = self.left.iter().position(|left| left.name == name) else { return };
+        let Some(index) = self.left.iter().position(|left| left.is_of(&name)) else { return };
         let Some(left) = self.left.remove(index) else { return };
         window.set_area(left.area, font);
         window.place = outputs.iter().position(|output| output.id == left.output).map(|output| {
@@ -159,6 +176,7 @@ impl Arrangement for Desktop {
             keep(windows, &frees, index, before);
         }
         place(windows, &frees, index);
+        self.rearranged = true;
     }
 
     fn move_to(
@@ -177,6 +195,7 @@ impl Arrangement for Desktop {
         let moved = Place { output, rect: within_reach(self.free_on(*area), rect) };
         window.moved = true;
         window.given = None;
+        self.rearranged = true;
         window.place.replace(moved) != Some(moved)
     }
 
@@ -213,20 +232,14 @@ impl Arrangement for Desktop {
         }
         let Size { width, height } = decoration::outer_size(window.inside());
         window.moved = true;
+        self.rearranged = true;
         window.place = Some(Place { rect: within_reach(free, Rect { width, height, ..rect }), ..place });
         inside.filter(|_| !window.is_guest())
     }
 
     fn leaves(&mut self, window: &Window, outputs: &[SceneOutput]) {
-        let place = window.place.filter(|_| window.moved);
-        let output = place.and_then(|place| outputs.get(place.output));
-        if let (Some(name), Some(place), Some(output)) = (window.name(), place, output) {
-            self.left.retain(|left| left.name != name);
-            let (corner, area) = ((place.rect.x, place.rect.y), window.area());
-            self.left.push_back(Left { name, output: output.id, corner, area });
-            if self.left.len() > MOST_LEFT {
-                self.left.pop_front();
-            }
+        if let Some(place) = remembered(window, outputs).filter(|_| window.moved) {
+            self.keep_in_mind(place);
         }
     }
 
@@ -335,6 +348,14 @@ impl Arrangement for Desktop {
         }
         dock::stack(view, index).iter().for_each(|layer| layer.elements(view, out));
     }
+}
+
+/// How a guest's window is.
+fn remembered(window: &Window, outputs: &[SceneOutput]) -> Option<Remembered> {
+    let place = window.place?;
+    let (guest, connector) = window.name()?;
+    let output = outputs.get(place.output)?.id;
+    Some(Remembered { guest, connector, output, corner: (place.rect.x, place.rect.y), area: window.area() })
 }
 
 /// Leaves a window where it was, in its present size, if it can stay there; in any case where the user has put it.

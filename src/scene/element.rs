@@ -175,6 +175,8 @@ pub enum Content {
         source: Rect,
         /// Changes whenever the pixels may have changed.
         version: u64,
+        /// Pixels in between are mixed from those around them where it is scaled; else the nearest one is taken.
+        smooth: bool,
     },
     /// One colour.
     Solid(Color),

@@ -284,7 +284,13 @@ impl Window {
             (Some(_), Some(shown)) if !look.owner => {
                 let Fitted { source, target } = self.content_rect(outer);
                 let (x, y) = (shown.source.x.saturating_add(source.x), shown.source.y.saturating_add(source.y));
-                out.push(self.picture(&shown, Rect { x, y, ..source }, target, Rotation::None));
+                let Shown { buffer, version, .. } = shown;
+                let source = Rect { x, y, ..source };
+                out.push(self.element(
+                    Part::Content,
+                    target,
+                    Content::Buffer { buffer, source, version, smooth: true },
+                ));
             }
             _ => self.content(inside, look, out),
         }
@@ -322,7 +328,11 @@ impl Window {
                 let (width, height) = (source.width.min(target.width), source.height.min(target.height));
                 let source = Rect { width, height, ..source };
                 let target = Rect { width, height, ..target };
-                out.push(self.element(Part::Content, target, Content::Buffer { buffer, source, version }));
+                out.push(self.element(
+                    Part::Content,
+                    target,
+                    Content::Buffer { buffer, source, version, smooth: false },
+                ));
             }
             None => {
                 out.extend(self.note.as_ref().and_then(|note| self.line(Part::Note, note, target, (0, Rotation::None))))
@@ -342,7 +352,7 @@ impl Window {
 
     /// A part of what it shows, wherever and however turned.
     pub(super) fn picture(&self, shown: &Shown, source: Rect, target: Rect, rotation: Rotation) -> Element {
-        let content = Content::Buffer { buffer: shown.buffer, source, version: shown.version };
+        let content = Content::Buffer { buffer: shown.buffer, source, version: shown.version, smooth: false };
         Element { rotation, ..self.element(Part::Content, target, content) }
     }
 

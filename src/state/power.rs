@@ -106,11 +106,17 @@ impl State {
             return false;
         }
         self.power.last_input = Some(self.now);
-        let dark = !self.power.off.is_empty();
+        // With one display on the user sees what is done, and has switched the others off on purpose.
+        let dark = self.is_dark();
         if dark {
             self.set_power(None, true, self.now);
         }
         dark
+    }
+
+    /// Whether all displays are off.
+    fn is_dark(&self) -> bool {
+        !self.power.off.is_empty() && self.presentation.outputs().iter().all(|output| self.power.is_off(output.id))
     }
 
     /// The session is back, which is somebody's doing.

@@ -27,7 +27,7 @@ pub enum Action<C> {
     /// The frontend can't be served as it is, for the given reason: a line for the log. Not repeated as long
     /// as the reason stays the same.
     Refused(String),
-    /// Ask for a snapshot of the device's queries again, and set [`Half::watches`] anew.
+    /// Ask for a snapshot of the device's queries again, and set [`Half::watch`] anew.
     ReadAgain,
     /// The device was removed by the toolstack; it may come back under the same path.
     Removed,
@@ -94,11 +94,10 @@ impl Half {
         self.frontend.as_deref().unwrap_or_default()
     }
 
-    /// The paths to watch: our directory, and nothing of the guest's but its state node (XSA-349).
+    /// What to watch beside our directory: nothing of the guest's but its state node (XSA-349), once that is known.
     #[must_use]
-    pub fn watches(&self) -> Vec<String> {
-        let frontend = self.frontend.iter().map(|frontend| format!("{frontend}/state"));
-        std::iter::once(self.directory.clone()).chain(frontend).collect()
+    pub fn watch(&self) -> Option<String> {
+        self.frontend.as_ref().map(|frontend| format!("{frontend}/state"))
     }
 
     /// What to read in one snapshot, whenever a watch fires: what all devices have, and the keys `own` of our

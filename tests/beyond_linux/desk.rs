@@ -75,6 +75,13 @@ impl Desk {
         pages * 4096
     }
 
+    /// How often the compositor has gone to sleep so far.
+    pub(crate) fn sleeps(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.compositor.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        line.trim().parse().unwrap()
+    }
+
     pub(crate) fn status(&mut self) -> Status {
         match self.client.request(&Request::Status {}).unwrap() {
             Response::Status(status) => *status,
@@ -96,6 +103,11 @@ impl Desk {
     pub(crate) fn input_to(&mut self, name: &str, action: InputAction) -> Response {
         let guest = Some(GuestSelector::Name(name.to_owned()));
         self.client.request(&Request::Input { guest, connector: 0, action }).unwrap()
+    }
+
+    pub(crate) fn switch_output(&mut self, name: &str, on: bool) {
+        let request = Request::Output { output: Some(name.to_owned()), on };
+        assert_eq!(self.client.request(&request).unwrap(), Response::Done);
     }
 
     pub(crate) fn fullscreen(&mut self, name: Option<&str>) {

@@ -322,6 +322,21 @@ fn displays_that_went_off_are_switched_on_by_a_key_that_is_nobodys() {
 }
 
 #[test]
+fn of_two_displays_one_that_was_switched_off_stays_off_until_both_are() {
+    let mut desk = Desk::new(&["--output", "640x480", "--output", "800x600"]);
+    let off = |desk: &mut Desk| desk.status().outputs.iter().map(|output| output.off).collect::<Vec<_>>();
+    let name = |desk: &mut Desk, index: usize| desk.status().outputs[index].name.clone();
+    let (left, right) = (name(&mut desk, 0), name(&mut desk, 1));
+    desk.switch_output(&right, false);
+    desk.input(InputAction::Pointer { x: 10, y: 10 });
+    assert_eq!(off(&mut desk), [false, true]);
+    desk.switch_output(&left, false);
+    desk.input(InputAction::Pointer { x: 20, y: 20 });
+    assert_eq!(off(&mut desk), [false, false]);
+    desk.quit();
+}
+
+#[test]
 fn what_is_left_of_a_guest_is_closed_by_a_click_and_replaced_by_the_guest() {
     let (mut desk, mut guests, web, map) = two_guests();
     let shown = |picture: &Picture, window: &WindowStatus| {

@@ -221,7 +221,7 @@ fn a_copy_reads_the_shown_part_alone() {
         let imported = backend.import(guest.memory.clone(), layout).unwrap();
         let parts = [(rect(7, 5, 20, 10), (1, 2)), (rect(10, 20, 89, 20), (30, 2))];
         let contents = parts.iter().zip(1..).map(|((source, (x, y)), id)| {
-            let content = Content::Buffer { buffer: imported.id, source: *source, version: 1 };
+            let content = Content::Buffer { buffer: imported.id, source: *source, version: 1, smooth: false };
             (id, Rect { x: *x, y: *y, ..*source }, content)
         });
         assert_eq!(backend.commit(output, frame(contents.collect())), Commit::Submitted);

@@ -140,7 +140,7 @@ fn a_part_of_a_buffer_is_shown_where_it_belongs_and_moves_without_a_trace() {
         let (guest, _, buffer) = guest(&mut backend);
         let bytes = noise(7, 800);
         for (x, y) in [(2, 3), (30, 17), (0, 0)] {
-            let part = Content::Buffer { buffer, source: rect(4, 2, 10, 6), version: 1 };
+            let part = Content::Buffer { buffer, source: rect(4, 2, 10, 6), version: 1, smooth: false };
             assert_eq!(backend.commit(id, frame(vec![(1, rect(x, y, 10, 6), part)])), Commit::Submitted);
             settle(&mut backend);
             let shot = backend.screenshot(id).unwrap();

@@ -43,7 +43,11 @@ fn edges(across: i32, down: i32) -> Edges {
 fn drawn(scene: &Scene, output: OutputId) -> (Rect, Rect) {
     let frame = scene.frame(output);
     let buffers = frame.elements.iter().filter_map(|element| match element.content {
-        Content::Buffer { source, .. } => Some((source, element.target)),
+        Content::Buffer { source, smooth, .. } => {
+            let scaled = (source.width, source.height) != (element.target.width, element.target.height);
+            assert!(smooth || !scaled, "scaled without a filter");
+            Some((source, element.target))
+        }
         Content::Solid(_) | Content::Pixmap(_) => None,
     });
     let [one] = buffers.collect::<Vec<_>>()[..] else { panic!("not one picture") };

@@ -129,7 +129,7 @@ pub(crate) fn rect(x: i32, y: i32, width: u32, height: u32) -> Rect {
 }
 
 pub(crate) fn shown(buffer: BufferId, layout: &PixelLayout, version: u64) -> Content {
-    Content::Buffer { buffer, source: rect(0, 0, layout.width, layout.height), version }
+    Content::Buffer { buffer, source: rect(0, 0, layout.width, layout.height), version, smooth: false }
 }
 
 pub(crate) fn frame(elements: Vec<(u64, Rect, Content)>) -> Frame {

@@ -125,6 +125,7 @@ where
     fn draw(&mut self, output: OutputId, frame: &Frame) -> Result<bool, String> {
         let picture = self.pictures.get_mut(&output).ok_or("no such output")?;
         let elements = picture.gallery.elements(&mut self.painter, frame);
+        self.painter.prepare(&elements)?;
         let renderer = self.painter.renderer();
         let mut target = renderer.bind(&mut picture.target).map_err(|error| error.to_string())?;
         let age = usize::from(picture.drawn);

@@ -217,6 +217,7 @@ where
         let display = self.displays.get_mut(&crtc).ok_or("no such display")?;
         let flags = if display.composed_for == 0 { ON_PLANES } else { FrameFlags::empty() };
         let elements = display.gallery.elements(&mut self.painter, frame);
+        self.painter.prepare(&elements)?;
         let result = display
             .compositor
             .render_frame(self.painter.renderer(), &elements, color32(frame.background), flags)
@@ -264,6 +265,7 @@ where
         // All of it is to be drawn, whatever the buffer holds.
         display.compositor.reset_buffer_ages();
         let elements = display.gallery.elements(&mut self.painter, frame);
+        self.painter.prepare(&elements)?;
         let renderer = self.painter.renderer();
         let result = display
             .compositor

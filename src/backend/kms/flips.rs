@@ -76,8 +76,8 @@ fn change(old: &Element, new: &Element) -> Option<Change> {
         (Content::Solid(old), Content::Solid(new)) if old == new => Some(Change::Nothing),
         (Content::Pixmap(old), Content::Pixmap(new)) if Rc::ptr_eq(old, new) => Some(Change::Nothing),
         (
-            Content::Buffer { buffer: before, source: part, version: old },
-            Content::Buffer { buffer, source, version },
+            Content::Buffer { buffer: before, source: part, version: old, .. },
+            Content::Buffer { buffer, source, version, .. },
         ) if part == source => {
             let same = before == buffer && old == version;
             let flip = Flip { element: new.id, buffer: *buffer };
@@ -160,7 +160,7 @@ mod tests {
 
     fn picture(id: u64, buffer: u64, version: u64) -> Element {
         let source = Rect { x: 0, y: 0, width: 100, height: 100 };
-        element(id, 0, Content::Buffer { buffer: BufferId(buffer), source, version })
+        element(id, 0, Content::Buffer { buffer: BufferId(buffer), source, version, smooth: false })
     }
 
     fn label() -> Element {

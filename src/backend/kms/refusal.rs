@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn picture(id: u64, target: Rect) -> Element {
-        let content = Content::Buffer { buffer: BufferId(id), source: target, version: 1 };
+        let content = Content::Buffer { buffer: BufferId(id), source: target, version: 1, smooth: false };
         Element { id: ElementId(id), target, content, rotation: Rotation::None }
     }
 

@@ -123,7 +123,7 @@ mod tests {
 
     fn picture(id: u64, x: i32) -> Element {
         let rect = |x| Rect { x, y: 0, width: 100, height: 100 };
-        let content = Content::Buffer { buffer: BufferId(id), source: rect(0), version: 1 };
+        let content = Content::Buffer { buffer: BufferId(id), source: rect(0), version: 1, smooth: false };
         Element { id: ElementId(id), target: rect(x), content, rotation: Rotation::None }
     }
 

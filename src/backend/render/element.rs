@@ -22,6 +22,8 @@ pub struct PaintElement<T> {
     pub(super) target: Rectangle<i32, Physical>,
     /// What the renderers turn a picture by: as Wayland names it, so that `_90` is a quarter clockwise.
     pub(super) transform: Transform,
+    /// Scaled with a filter.
+    pub(super) smooth: bool,
     pub(super) paint: Paint<T>,
 }
 

@@ -92,6 +92,7 @@ impl<T: Clone + 'static> Gallery<T> {
             commit: exhibit.commit,
             target: physical(target),
             transform: transform(element.rotation),
+            smooth: matches!(element.content, Content::Buffer { smooth: true, .. }),
             paint,
         })
     }
@@ -111,7 +112,7 @@ impl<T: Clone> Exhibit<T> {
         let target = element.target;
         match &self.content {
             Content::Solid(color) => Some((Paint::Solid(color32(*color)), target)),
-            Content::Buffer { buffer, source, version } => {
+            Content::Buffer { buffer, source, version, .. } => {
                 let (paint, there) = guest(painter, *buffer, *source, *version)?;
                 Some((paint, covered(element, *source, there)))
             }
@@ -179,9 +180,9 @@ fn own<R: PaintRenderer>(painter: &mut Painter<R>, pixmap: &Pixmap) -> Option<(R
 fn same(one: &Content, other: &Content) -> bool {
     match (one, other) {
         (
-            Content::Buffer { buffer, source, version },
-            Content::Buffer { buffer: other_buffer, source: other_source, version: other_version },
-        ) => buffer == other_buffer && source == other_source && version == other_version,
+            Content::Buffer { buffer, source, version, smooth },
+            Content::Buffer { buffer: other, source: other_source, version: other_version, smooth: other_smooth },
+        ) => buffer == other && source == other_source && version == other_version && smooth == other_smooth,
         (Content::Solid(color), Content::Solid(other)) => color == other,
         (Content::Pixmap(pixmap), Content::Pixmap(other)) => Rc::ptr_eq(pixmap, other),
         (Content::Buffer { .. } | Content::Solid(_) | Content::Pixmap(_), _) => false,

@@ -129,9 +129,18 @@ impl<R: PaintRenderer> Painter<R> {
     /// # Errors
     /// A sentence for the user, when it can't draw pixel by pixel.
     pub fn new(mut renderer: R) -> Result<Self, String> {
-        renderer.upscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
-        renderer.downscale_filter(TextureFilter::Nearest).map_err(|error| error.to_string())?;
+        set_filter(&mut renderer, TextureFilter::Nearest)?;
         Ok(Self { renderer, pointer: None, buffers: HashMap::new(), staging: Staging::default() })
+    }
+
+    /// Scales as these elements want it, for the next frame. Renderers have one filter for all of a frame, which
+    /// changes nothing in what is not scaled.
+    ///
+    /// # Errors
+    /// The renderer's, as a sentence for the user.
+    pub fn prepare(&mut self, elements: &[PaintElement<R::TextureId>]) -> Result<(), String> {
+        let smooth = elements.iter().any(|element| element.smooth);
+        set_filter(&mut self.renderer, if smooth { TextureFilter::Linear } else { TextureFilter::Nearest })
     }
 
     /// The renderer.
@@ -239,6 +248,10 @@ impl<R: PaintRenderer> Painter<R> {
     fn storage(&self, id: BufferId) -> Option<Buffer> {
         self.buffers.get(&id).and_then(|buffer| buffer.storage.clone())
     }
+}
+
+fn set_filter<R: PaintRenderer>(renderer: &mut R, filter: TextureFilter) -> Result<(), String> {
+    renderer.upscale_filter(filter).and_then(|()| renderer.downscale_filter(filter)).map_err(|error| error.to_string())
 }
 
 /// Reads a rendered picture back, opaque.

@@ -91,9 +91,10 @@ request() {
     esac
 }
 
-# same_picture WHAT PICTURE X Y WIDTH HEIGHT REFERENCE [as-RG16|doubled]: the rectangle of the picture must
+# same_picture WHAT PICTURE X Y WIDTH HEIGHT REFERENCE [as-RG16|doubled|doubled-smoothly]: the rectangle of the picture must
 # equal the whole reference byte for byte (as-RG16: the reference, taken with 8 bits a channel, is
-# first cut to 5, 6 and 5 bits and widened again; doubled: each of its pixels is there four times).
+# first cut to 5, 6 and 5 bits and widened again; doubled: each of its pixels is there four times,
+# or smoothly: mixed from the four around it).
 same_picture() {
     local what=$1
     shift
@@ -235,7 +236,7 @@ allocated_pages_are() { [ "$(allocated_pages)" = "$1" ]; }
 # window NAME CONNECTOR: "X Y WIDTH HEIGHT", the guest's picture on the display, in pixels.
 window() { guest_status "$1" ".connectors[$2].window | \"\\(.x) \\(.y) \\(.width) \\(.height)\""; }
 
-# await_picture WHAT "X Y WIDTH HEIGHT" REFERENCE [as-RG16|doubled]: takes screendumps until the rectangle of the
+# await_picture WHAT "X Y WIDTH HEIGHT" REFERENCE [as-RG16|doubled|doubled-smoothly]: takes screendumps until the rectangle of the
 # display equals the reference (a file in RESULTS); fails with the last one's difference after a minute.
 await_picture() {
     local what=$1 area=$2 reference=$3 how=${4:-} name end answer
@@ -265,5 +266,7 @@ clean_up() {
         kill -KILL "$pid" 2>/dev/null
         rm -f "$RUN/grantway.pid"
     fi
+    # Where this scenario's windows were is nothing to the next one's.
+    rm -f "${SOCKET%.sock}.places.json"
     clean_platform
 }

@@ -103,6 +103,27 @@ impl Picture {
         Self { width: self.width * 2, height: self.height * 2, pixels }
     }
 
+    /// Twice as wide and as high, each new pixel mixed from the four next to its middle; beyond the edges all is black.
+    pub(crate) fn doubled_smoothly(&self) -> Self {
+        let (width, height) = (self.width * 2, self.height * 2);
+        // Of the two old pixels on a line through a new one's middle, the nearer one (by its place, one more than it
+        // is, so that -1 can be told) counts three times.
+        let nearest = |at: usize| if at.is_multiple_of(2) { (at / 2 + 1, at / 2) } else { (at / 2 + 1, at / 2 + 2) };
+        let old = |x: usize, y: usize, channel: usize| {
+            let within = (1..=self.width).contains(&x) && (1..=self.height).contains(&y);
+            if within { u32::from(self.pixels[((y - 1) * self.width + x - 1) * 3 + channel]) } else { 0 }
+        };
+        let mixed = |x: usize, y: usize, channel: usize| {
+            let ((near_x, far_x), (near_y, far_y)) = (nearest(x), nearest(y));
+            let near = 3 * old(near_x, near_y, channel) + old(far_x, near_y, channel);
+            let far = 3 * old(near_x, far_y, channel) + old(far_x, far_y, channel);
+            u8::try_from((3 * near + far) / 16).unwrap_or(u8::MAX)
+        };
+        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let pixels = places.flat_map(|(x, y)| [0, 1, 2].map(|channel| mixed(x, y, channel))).collect();
+        Self { width, height, pixels }
+    }
+
     /// `None` when both are the same, else where and how much they differ.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         if (self.width, self.height) != (other.width, other.height) {
@@ -254,6 +275,16 @@ mod tests {
             let one = two_by_two().crop(Area { x, y, width: 1, height: 1 }).unwrap();
             assert_eq!(four.only_colour().unwrap(), one.only_colour().unwrap());
         }
+    }
+
+    #[test]
+    fn a_smoothly_doubled_picture_fades_from_pixel_to_pixel_and_at_its_edges() {
+        let picture = Picture { width: 2, height: 1, pixels: vec![160, 0, 0, 0, 16, 0] };
+        let twice = picture.doubled_smoothly();
+        let red = twice.pixels.iter().step_by(3).copied().collect::<Vec<_>>();
+        assert_eq!(red, [90, 90, 30, 0, 90, 90, 30, 0]);
+        let green = twice.pixels.iter().skip(1).step_by(3).copied().collect::<Vec<_>>();
+        assert_eq!(green, [0, 3, 9, 9, 0, 3, 9, 9]);
     }
 
     #[test]

@@ -58,6 +58,7 @@ fn perform(share: Share<'_>, qmp: Option<&mut Qmp>, request: &str) -> Result<Str
                 [] => {}
                 ["as-RG16"] => wanted = wanted.through_rg16(),
                 ["doubled"] => wanted = wanted.doubled(),
+                ["doubled-smoothly"] => wanted = wanted.doubled_smoothly(),
                 _ => return Err(format!("cannot compare '{}'", how.join(" "))),
             }
             Ok(found.difference(&wanted).unwrap_or_else(|| "equal".into()))

@@ -9,14 +9,28 @@ both_shown() {
 }
 wait_for 400 "both pictures" both_shown
 await_picture "alpha's window" "$(window alpha 0)" alpha-picture.png
+# By its title bar, a little further down.
+read -r x y width height <<<"$(window alpha 0)"
+move_to $((x + 40)) $((y - 12))
+press left
+move_to $((x + 45)) $((y + 138))
+release left
+place="$((x + 5)) $((y + 150)) $width $height"
+alpha_is_there() { [ "$(window alpha 0)" = "$place" ]; }
+wait_for 60 "alpha's window to be at $place" alpha_is_there
+beta=$(window beta 0)
+kept() { grep -q '"guest":"alpha"' "${SOCKET%.sock}.places.json" 2>/dev/null; }
+wait_for 60 "its place to be written down" kept
 stop_grantway KILL
 say "the compositor is killed"
 started=$(milliseconds)
 start_grantway
 wait_for 300 "both pictures again" both_shown
 figure back-after-ms "$(($(milliseconds) - started))"
-await_picture "alpha's window, again" "$(window alpha 0)" alpha-picture.png
-await_picture "beta's window, again" "$(window beta 0)" beta-picture.png
+expect "where alpha's window is" "$place" "$(window alpha 0)"
+expect "where beta's window is" "$beta" "$(window beta 0)"
+await_picture "alpha's window, again" "$place" alpha-picture.png
+await_picture "beta's window, again" "$beta" beta-picture.png
 expect "guests" "alpha beta" "$(msg status --json | jq -r '[.guests[].name] | sort | join(" ")')"
 destroy_guest alpha
 destroy_guest beta

@@ -56,6 +56,9 @@ renderer=$(between 'Starting grantway-kiosk' 'backend kms, renderer')
 figure back-ms "$whole"
 figure renderer-start-ms "$renderer"
 figure guest-attached-ms "$((whole - renderer))"
+# Of that: systemd's own time until it starts the program again, and the guest's and ours after the renderer's start.
+figure systemd-restart-ms "$(between 'code=killed' 'Starting grantway-kiosk')"
+figure guest-attach-ms "$(between 'backend kms, renderer' 'guest "alpha" .*: connected')"
 destroy_guest alpha
 wait_for 10 "no zombie domain" no_zombies
 systemctl stop $UNIT

@@ -24,7 +24,7 @@ window_is() { [ "$(window "$1" 0)" = "$2" ]; }
 drag $((x + width + 1)) $((y + height + 1)) "$width" "$height"
 wait_for 60 "alpha's window to be twice as large" window_is alpha "$x $y $((2 * width)) $((2 * height))"
 move_to 1200 750
-await_picture "alpha's picture, scaled" "$x $y $((2 * width)) $((2 * height))" alpha.png doubled
+await_picture "alpha's picture, scaled" "$x $y $((2 * width)) $((2 * height))" alpha.png doubled-smoothly
 screendump scaled
 drag $((x + 2 * width + 1)) $((y + 2 * height + 1)) "-$width" "-$height"
 wait_for 60 "alpha's window to be as large as its picture" window_is alpha "$x $y $width $height"
