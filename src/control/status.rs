@@ -36,6 +36,9 @@ pub struct Status {
 /// A window of one of Dom0's own Wayland clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientStatus {
+    /// The number of its `wl_surface` in its client's connection, as `WAYLAND_DEBUG=1` shows it there.
+    #[serde(default)]
+    pub surface: u32,
     /// Its title, in the client's words.
     pub title: String,
     /// The application's name, in the client's words.

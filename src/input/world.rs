@@ -66,6 +66,9 @@ pub struct Device {
     pub pointer: Option<PointerKind>,
     /// Fingers at once; 0 without touch.
     pub contacts: u32,
+    /// Whether it is told how far a button or finger that went down in its window has left that: places beside its
+    /// picture, less than 0 to the left and above. Else it is told the nearest place within.
+    pub beyond: bool,
 }
 
 /// A window's guest.
@@ -171,6 +174,17 @@ impl World {
     #[must_use]
     pub fn hit(&self, (x, y): (i32, i32)) -> Option<Hit> {
         self.stage.at(x, y)
+    }
+
+    /// The place of a pixel in a window, as its owner is to be told of it.
+    #[must_use]
+    pub fn place_in(&self, window: WindowId, (x, y): (i32, i32)) -> Option<(i32, i32)> {
+        let spot = self.stage.spot(window)?;
+        if self.device(window).is_some_and(|device| device.beyond) {
+            return Some((x.saturating_sub(spot.content.x), y.saturating_sub(spot.content.y)));
+        }
+        let point = spot.to_guest(x, y);
+        Some((point.x, point.y))
     }
 
     /// Any window of an owner, `preferred` if it is one.

@@ -58,7 +58,8 @@ impl Clients {
 
     /// Their windows, as the seat has to know them.
     pub(super) fn targets(&self) -> impl Iterator<Item = Target> {
-        let device = Device { owner: OWNER, keyboard: true, pointer: Some(PointerKind::Absolute), contacts: CONTACTS };
+        let pointer = Some(PointerKind::Absolute);
+        let device = Device { owner: OWNER, keyboard: true, pointer, contacts: CONTACTS, beyond: true };
         let target = move |window: &WindowId| {
             let dock = self.docks.get(window);
             let allowed = if dock == Some(&false) { Allowed::Pointer } else { Allowed::All };
@@ -317,7 +318,8 @@ impl State {
             let output = placement.and_then(|(id, _)| outputs.iter().find(|output| output.id == id));
             let content = placement.map(|(_, content)| super::kiosk::area_status(content));
             let keyboard = self.desk.seat.marked() == Some(*window);
-            ClientStatus { title, app, output: output.map(|output| output.name.clone()), content, keyboard }
+            let surface = clients.wayland.surface_number(*toplevel);
+            ClientStatus { surface, title, app, output: output.map(|output| output.name.clone()), content, keyboard }
         };
         clients.windows.iter().filter(|(window, _)| !clients.is_dock(**window)).map(status).collect()
     }

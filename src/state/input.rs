@@ -56,6 +56,19 @@ impl State {
         if self.wakes(&event) {
             return;
         }
+        let pressed = match event.kind {
+            InputKind::Key { pressed, .. } => pressed,
+            InputKind::Touch { event, .. } => matches!(event, TouchEvent::Down(_)),
+            InputKind::Added
+            | InputKind::Removed
+            | InputKind::TouchFrame
+            | InputKind::Motion { .. }
+            | InputKind::Position(_)
+            | InputKind::Wheel { .. } => false,
+        };
+        if let Some(clients) = self.clients.as_mut().filter(|_| pressed) {
+            clients.wayland.user_pressed();
+        }
         self.desk.seat.event(event);
         // At once: what follows a chord or a click is for whoever has the focus by then.
         self.settle_input();
@@ -348,7 +361,7 @@ fn device_of(owner: Owner, capabilities: Capabilities) -> Device {
         _ => None,
     };
     let contacts = capabilities.touch.map_or(0, |touch| u32::from(touch.contacts));
-    Device { owner, keyboard: capabilities.keyboard, pointer, contacts }
+    Device { owner, keyboard: capabilities.keyboard, pointer, contacts, beyond: false }
 }
 
 fn wire_event(event: GuestEvent) -> Input {

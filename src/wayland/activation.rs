@@ -4,16 +4,16 @@
 //! other window: nobody takes the keyboard from what is being typed into.
 
 use smithay::delegate_xdg_activation;
-use smithay::reexports::wayland_server::Resource;
 use smithay::reexports::wayland_server::backend::ClientId;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::reexports::wayland_server::{Client, Resource};
 use smithay::utils::Serial;
 use smithay::wayland::xdg_activation::{
     XdgActivationHandler, XdgActivationState, XdgActivationToken, XdgActivationTokenData,
 };
 
 use super::Event;
-use super::server::Server;
+use super::server::{ClientState, Server};
 
 /// How many presses are kept in mind, and how many tokens.
 const MOST: usize = 16;
@@ -29,10 +29,18 @@ impl Server {
     /// The user did something in a window of this surface's client.
     pub(super) fn note_press(&mut self, serial: Serial, surface: Option<&WlSurface>) {
         let Some(client) = surface.and_then(Resource::client).map(|client| client.id()) else { return };
+        self.told_last = Some((self.pressed, client.clone()));
         if self.presses.len() >= MOST {
             self.presses.pop_front();
         }
         self.presses.push_back(Press { serial, client });
+    }
+
+    /// Whether a new window of a client gets the keyboard: when the user has done nothing since the client came, or did
+    /// the last thing with that client. Whoever types into something else goes on typing there.
+    pub(super) fn is_expected(&self, client: &Client) -> bool {
+        let came = client.get_data::<ClientState>().map(|state| state.came);
+        came == Some(self.pressed) || self.told_last == Some((self.pressed, client.id()))
     }
 
     /// The user has turned to another window.

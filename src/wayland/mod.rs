@@ -29,7 +29,7 @@ use std::sync::Arc;
 use nix::sys::stat::{Mode, umask};
 use smithay::output::{Mode as OutputMode, Output, PhysicalProperties, Scale, Subpixel};
 use smithay::reexports::wayland_server::backend::GlobalId;
-use smithay::reexports::wayland_server::{Display, ListeningSocket};
+use smithay::reexports::wayland_server::{Display, ListeningSocket, Resource as _};
 use smithay::utils::Transform;
 
 use self::privilege::Programs;
@@ -171,7 +171,7 @@ impl Wayland {
         loop {
             match self.socket.accept() {
                 Ok(Some(stream)) => {
-                    let state = ClientState::new(self.programs.include(&stream));
+                    let state = ClientState::new(self.programs.include(&stream), self.server.pressed);
                     let added = self.display.handle().insert_client(stream, Arc::new(state));
                     match added {
                         Ok(client) => tracing::debug!(
@@ -213,6 +213,13 @@ impl Wayland {
     #[must_use]
     pub fn names(&self, window: ToplevelId) -> (String, String) {
         self.server.names(window)
+    }
+
+    /// The number of a window's surface in its client's connection; 0 for one that is gone.
+    #[must_use]
+    pub fn surface_number(&self, window: ToplevelId) -> u32 {
+        let surface = self.server.toplevels.get(&window).map(|toplevel| toplevel.surface.wl_surface());
+        surface.map_or(0, |surface| surface.id().protocol_id())
     }
 
     /// Says which outputs there are, from left to right.
@@ -371,6 +378,11 @@ impl Wayland {
     /// Gives a window the keyboard, or takes it from all clients.
     pub fn focus(&mut self, window: Option<ToplevelId>) {
         self.server.focus(window);
+    }
+
+    /// The user has pressed a key, a button, or with a finger, whoever is told of it.
+    pub fn user_pressed(&mut self) {
+        self.server.pressed = self.server.pressed.wrapping_add(1);
     }
 
     /// A window that is no client's has the keyboard: no client hands it on any longer.

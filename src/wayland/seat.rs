@@ -35,6 +35,14 @@ pub struct KeyboardLayout {
     pub options: String,
 }
 
+/// What the pointer is over.
+#[derive(Clone, Debug)]
+pub(super) struct Over {
+    way: Way,
+    /// The surface, and its corner on the plane.
+    under: Option<(WlSurface, Point<f64, Logical>)>,
+}
+
 /// Where input goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
@@ -60,23 +68,31 @@ impl Server {
 
     /// Gives a window the keyboard, or takes it from all.
     pub(super) fn focus(&mut self, window: Option<ToplevelId>) {
-        let surface = window
-            .and_then(|id| self.toplevels.get(&id))
-            .filter(|toplevel| takes_keys(toplevel))
-            .map(|toplevel| toplevel.surface.wl_surface().clone());
-        if surface.is_none() {
+        let window = window.filter(|id| self.toplevels.get(id).is_some_and(takes_keys));
+        let before = std::mem::replace(&mut self.focused, window);
+        if before != window {
             self.dismiss_popups();
-        }
-        if let Some(keyboard) = self.seat.get_keyboard() {
-            if surface.is_some() && keyboard.current_focus() != surface {
+            if window.is_some() {
                 self.forget_presses();
             }
+        }
+        self.focus_within();
+    }
+
+    /// The keyboard is a grabbed popup's, if the window that has it shows one: the newest has it.
+    pub(super) fn focus_within(&mut self) {
+        let toplevel = self.focused.and_then(|id| self.toplevels.get(&id));
+        let popup = self.grabs.iter().rev().map(|popup| popup.wl_surface());
+        let popup = popup.into_iter().find(|surface| self.window_of(surface) == self.focused);
+        let surface = toplevel.map(|toplevel| popup.unwrap_or_else(|| toplevel.surface.wl_surface()).clone());
+        if let Some(keyboard) = self.seat.get_keyboard().filter(|keyboard| keyboard.current_focus() != surface) {
             keyboard.set_focus(self, surface, SERIAL_COUNTER.next_serial());
         }
     }
 
     /// The pointer is over no client.
     pub(super) fn pointer_left(&mut self, time: u32) {
+        self.over = None;
         let Some(pointer) = self.seat.get_pointer().filter(|pointer| pointer.current_focus().is_some()) else { return };
         let (location, serial) = (pointer.current_location(), SERIAL_COUNTER.next_serial());
         // A window is moved by the button that was down in it: that button is its client's no longer.
@@ -114,9 +130,7 @@ impl Server {
 
     fn button(&mut self, Way { time, .. }: Way, button: u32, pressed: bool) {
         let Some(pointer) = self.seat.get_pointer() else { return };
-        if pressed && !pointer.current_focus().is_some_and(|surface| self.is_grabbed_popup(&surface)) {
-            self.dismiss_popups();
-        }
+        let beside = pressed && !pointer.current_focus().is_some_and(|surface| self.is_grabbed_popup(&surface));
         let state = if pressed { ButtonState::Pressed } else { ButtonState::Released };
         let serial = SERIAL_COUNTER.next_serial();
         if pressed {
@@ -127,6 +141,9 @@ impl Server {
         self.down.extend(window.map(|window| Down { button, serial, window }));
         pointer.button(self, &ButtonEvent { serial, time, button, state });
         pointer.frame(self);
+        if beside {
+            self.dismiss_popups();
+        }
     }
 
     fn is_grabbed_popup(&self, surface: &WlSurface) -> bool {
@@ -139,6 +156,7 @@ impl Server {
         for popup in std::mem::take(&mut self.grabs).into_iter().rev() {
             popup.send_popup_done();
         }
+        self.focus_within();
     }
 
     /// The surface at a place of a window's content, and its corner on the plane.
@@ -151,9 +169,20 @@ impl Server {
     fn position(&mut self, way: Way, place: (i32, i32)) {
         let Some(pointer) = self.seat.get_pointer() else { return };
         let under = self.under(way, place);
+        self.over = Some(Over { way, under: under.clone() });
         let (location, serial) = (on_plane(way, place), SERIAL_COUNTER.next_serial());
         pointer.motion(self, under, &MotionEvent { location, serial, time: way.time });
         pointer.frame(self);
+    }
+
+    /// A window's surfaces may lie otherwise: a pointer that has not moved can be over another one, or elsewhere on it.
+    pub(super) fn point_again(&mut self, window: ToplevelId) {
+        let Some(Over { way, under }) = self.over.clone().filter(|over| over.way.window == window) else { return };
+        let Some(pointer) = self.seat.get_pointer().filter(|pointer| !pointer.is_grabbed()) else { return };
+        let place = pointer.current_location().to_i32_floor::<i32>() - Point::from(way.corner);
+        if self.under(way, (place.x, place.y)) != under {
+            self.position(way, (place.x, place.y));
+        }
     }
 
     fn wheel(&mut self, Way { time, .. }: Way, clicks: i32) {

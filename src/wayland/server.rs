@@ -54,6 +54,7 @@ use super::feedback::{self, CLOCK, Feedback};
 use super::layer::Screen;
 use super::privilege::is_privileged;
 use super::role::Role;
+use super::seat::Over;
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
@@ -65,11 +66,13 @@ pub(super) struct ClientState {
     compositor: CompositorClientState,
     /// It may bind privileged globals.
     pub(super) privileged: bool,
+    /// How often the user had pressed something when it came.
+    pub(super) came: u64,
 }
 
 impl ClientState {
-    pub(super) fn new(privileged: bool) -> Self {
-        Self { privileged, ..Self::default() }
+    pub(super) fn new(privileged: bool, came: u64) -> Self {
+        Self { privileged, came, ..Self::default() }
     }
 }
 
@@ -127,11 +130,19 @@ pub(super) struct Server {
     pub(super) toplevels: BTreeMap<ToplevelId, Toplevel>,
     next: u64,
     pub(super) pointer: Pointer,
+    /// What the pointer is over, as clients were told last.
+    pub(super) over: Option<Over>,
+    /// The window with the keyboard.
+    pub(super) focused: Option<ToplevelId>,
     /// Surfaces for which the displays are to stay on.
     pub(super) wakeful: Vec<WlSurface>,
     pub(super) activation: XdgActivationState,
     /// What the user did with clients, the latest last.
     pub(super) presses: VecDeque<Press>,
+    /// How often the user has pressed something, whoever was told.
+    pub(super) pressed: u64,
+    /// The client that was told of a press last, and which press that was.
+    pub(super) told_last: Option<(u64, ClientId)>,
     /// Buttons that clients were told to be down.
     pub(super) down: Vec<Down>,
     pub(super) events: Vec<Event>,
@@ -166,7 +177,11 @@ impl Server {
             toplevels: BTreeMap::new(),
             next: 1,
             pointer: Pointer::default(),
+            over: None,
+            focused: None,
             presses: VecDeque::new(),
+            pressed: 0,
+            told_last: None,
             wakeful: Vec::new(),
             down: Vec::new(),
             events: Vec::new(),
@@ -224,9 +239,12 @@ impl Server {
         let picture = Rc::new(picture);
         let new = toplevel.picture.replace(Rc::clone(&picture)).is_none();
         let whole = new && toplevel.standing.wants_whole();
+        let (activate, window) = (std::mem::take(&mut toplevel.activate), toplevel.surface.layer().is_none());
+        let client = toplevel.surface.wl_surface().client().filter(|_| new && window);
+        let expected = client.is_some_and(|client| self.is_expected(&client));
         self.events.push(event(id, picture));
         self.events.extend(whole.then_some(Event::Whole { window: id, whole }));
-        if std::mem::take(&mut toplevel.activate) {
+        if activate || expected {
             self.events.push(Event::Activate(id));
         }
     }
@@ -328,6 +346,7 @@ impl CompositorHandler for Server {
                     toplevel.replace_feedback(surface, asked);
                 }
                 self.committed(id);
+                self.point_again(id);
             }
             None if self.cursor_committed(&root) => feedback::discard(asked),
             // An icon that is dragged: not shown yet.
@@ -411,12 +430,16 @@ impl XdgShellHandler for Server {
         self.grabs.retain(|popup| *popup != surface);
         let root = find_popup_root_surface(&PopupKind::Xdg(surface)).ok();
         if let Some(id) = root.and_then(|root| self.toplevel_of(&root)) {
+            self.popups.cleanup();
             self.committed(id);
+            self.point_again(id);
+            self.focus_within();
         }
     }
 
     fn grab(&mut self, surface: PopupSurface, _seat: WlSeat, _serial: Serial) {
         self.grabs.push(surface);
+        self.focus_within();
     }
 }
 
@@ -466,9 +489,10 @@ impl SeatHandler for Server {
         let client = focused.and_then(Resource::client);
         set_data_device_focus(&self.display, seat, client.clone());
         set_primary_focus(&self.display, seat, client);
-        for toplevel in self.toplevels.values() {
-            let active = focused == Some(toplevel.surface.wl_surface());
-            toplevel.surface.set_states([(ToplevelFlag::Activated, active)]);
+        // A popup of it may have the keyboard, too.
+        let active = focused.and_then(|surface| self.window_of(surface));
+        for (id, toplevel) in &self.toplevels {
+            toplevel.surface.set_states([(ToplevelFlag::Activated, active == Some(*id))]);
         }
     }
 

@@ -162,13 +162,16 @@ fn keys_and_pointer_reach_the_client_or_the_guest_and_never_both() {
     let area = dom0.content("notes");
     let guest = dom0.desk.find_guest("web").unwrap().connectors[0].window.clone().unwrap();
     window.wait("shown");
-    window.take();
+    // The user has done nothing since it came.
+    window.wait("active");
+    let told = window.take();
+    assert!(told.iter().any(|told| told == "keyboard"), "{told:?}");
 
     let (x, y) = inside(area, 20, 30);
     dom0.click(x, y);
     window.wait("272 Released");
     let told = window.take();
-    for line in ["keyboard", "pointer 20,30", "272 Pressed", "active"] {
+    for line in ["pointer 20,30", "272 Pressed"] {
         assert!(told.iter().any(|told| told == line), "{line} in {told:?}");
     }
     assert!(dom0.client("notes").keyboard);
@@ -240,6 +243,27 @@ fn a_popup_stays_within_its_windows_content() {
     drop(window);
     wait_for("its end", || dom0.desk.status().clients.is_empty().then_some(()));
     assert_eq!(dom0.desk.log(), Vec::<String>::new());
+    dom0.desk.quit();
+}
+
+#[test]
+fn a_new_window_gets_the_keyboard_unless_the_user_does_something_else() {
+    let mut dom0 = Dom0::new();
+    let mut first = Window::open(&dom0.socket, "first", (100, 60), RED);
+    first.wait("keyboard");
+    // It has connected, and the user goes on typing into the first one.
+    let mut second = Window::connect(&dom0.socket, "second");
+    dom0.desk.input(InputAction::Text("a".to_owned()));
+    second.paint((100, 60), BLUE);
+    dom0.client("second");
+    assert!(dom0.client("first").keyboard);
+    drop((first, second));
+    // What a guest is told counts as well.
+    let guest = dom0.desk.find_guest("web").unwrap().connectors[0].window.clone().unwrap();
+    let mut third = Window::connect(&dom0.socket, "third");
+    dom0.click(guest.x + 5, guest.y + 5);
+    third.paint((100, 60), BLUE);
+    assert!(!dom0.client("third").keyboard);
     dom0.desk.quit();
 }
 

@@ -25,7 +25,7 @@ use wayland_protocols::xdg::decoration::zv1::client::zxdg_decoration_manager_v1:
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1::{self, ZxdgToplevelDecorationV1};
 use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_positioner, xdg_surface, xdg_toplevel, xdg_wm_base};
 
-use crate::desk::Rgb;
+use crate::desk::{Rgb, wait_for};
 
 /// What the client was told, in short sentences.
 #[derive(Default)]
@@ -67,8 +67,17 @@ pub(crate) struct Window {
 
 impl Window {
     /// Connects, and shows a window.
-    pub(crate) fn open(socket: &Path, title: &str, (width, height): (i32, i32), color: Rgb) -> Self {
-        let connection = Connection::from_socket(UnixStream::connect(socket).unwrap()).unwrap();
+    pub(crate) fn open(socket: &Path, title: &str, size: (i32, i32), color: Rgb) -> Self {
+        let mut window = Self::connect(socket, title);
+        window.paint(size, color);
+        window
+    }
+
+    /// Connects, with a window that shows nothing yet.
+    pub(crate) fn connect(socket: &Path, title: &str) -> Self {
+        // The control socket is there first.
+        let stream = wait_for("the clients' socket", || UnixStream::connect(socket).ok());
+        let connection = Connection::from_socket(stream).unwrap();
         let (globals, queue) = registry_queue_init::<Told>(&connection).unwrap();
         let handle = queue.handle();
         let compositor: wl_compositor::WlCompositor = globals.bind(&handle, 4..=5, ()).unwrap();
@@ -88,7 +97,6 @@ impl Window {
         let mut window = Self { queue, told: Told::default(), globals, surface, xdg, toplevel, seat, pointer };
         window.wait("configure");
         assert!(window.take().contains(&"decoration ServerSide".to_owned()));
-        window.paint((width, height), color);
         window
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn color() -> Color {
 pub(crate) const ALL: Policy = Policy { allowed: Allowed::All, confine: Confine::Auto, own_cursor: false, dock: false };
 
 pub(crate) fn device(owner: u64) -> Device {
-    Device { owner: Owner(owner), keyboard: true, pointer: Some(PointerKind::Absolute), contacts: 10 }
+    Device { owner: Owner(owner), keyboard: true, pointer: Some(PointerKind::Absolute), contacts: 10, beyond: false }
 }
 
 pub(crate) struct Desk {

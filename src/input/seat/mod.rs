@@ -492,7 +492,7 @@ mod tests {
         let window = scene.add_window(WindowLabel { name: "web".to_owned(), domid: 1, connector: 0, color }, size);
         let mut seat = Seat::new(Bindings { modifier: 97, chords: Vec::new() }, true);
         for connection in 0..100 {
-            let device = Device { owner: Owner(connection), keyboard: true, pointer: None, contacts: 0 };
+            let device = Device { owner: Owner(connection), keyboard: true, pointer: None, contacts: 0, beyond: false };
             let targets = vec![Target { window, policy: Policy::default(), device: Some(device) }];
             seat.look(World { stage: scene.stage(), targets });
             seat.event(InputEvent {

@@ -218,12 +218,11 @@ impl Seat {
         if self.world.pointer(window) != Some(PointerKind::Absolute) {
             return;
         }
-        let (x, y) = self.pointer.pixel();
-        let Some(point) = self.world.stage.spot(window).map(|spot| spot.to_guest(x, y)) else { return };
-        let told = Some((window, point.x, point.y));
+        let Some((x, y)) = self.world.place_in(window, self.pointer.pixel()) else { return };
+        let told = Some((window, x, y));
         if self.pointer.told != told {
             self.pointer.told = told;
-            self.tell(window, GuestEvent::Position { x: point.x, y: point.y });
+            self.tell(window, GuestEvent::Position { x, y });
         }
     }
 

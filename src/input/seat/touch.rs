@@ -60,21 +60,18 @@ impl Seat {
         let Some(window) = hit.filter(|hit| hit.on_content).map(|hit| hit.window) else { return };
         let Some(owner) = self.world.owner(window) else { return };
         let contact = self.fingers.free_contact(owner);
-        let Some(spot) = self.world.stage.spot(window).filter(|_| contact < self.world.contacts(window)) else {
-            return;
-        };
-        let point = spot.to_guest(pixel.0, pixel.1);
+        let place = self.world.place_in(window, pixel).filter(|_| contact < self.world.contacts(window));
+        let Some((x, y)) = place else { return };
         self.fingers.down.insert(name, Finger { owner, window, contact });
         self.fingers.moved.insert(window);
-        self.tell(window, GuestEvent::TouchDown { contact, x: point.x, y: point.y });
+        self.tell(window, GuestEvent::TouchDown { contact, x, y });
     }
 
     fn finger_moved(&mut self, name: (InputDevice, u32), place: Fraction) {
         let Some(Finger { window, contact, .. }) = self.fingers.down.get(&name).copied() else { return };
-        let (x, y) = pixel_at(&self.world.stage, place);
-        let Some(point) = self.world.stage.spot(window).map(|spot| spot.to_guest(x, y)) else { return };
+        let Some((x, y)) = self.world.place_in(window, pixel_at(&self.world.stage, place)) else { return };
         self.fingers.moved.insert(window);
-        self.tell(window, GuestEvent::TouchMotion { contact, x: point.x, y: point.y });
+        self.tell(window, GuestEvent::TouchMotion { contact, x, y });
     }
 
     fn finger_up(&mut self, name: (InputDevice, u32)) {
