@@ -16,7 +16,7 @@ AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo env HOME="$$HOME" PATH="$$
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help build demo test check lint xen-test xen-soak xen-lab sim-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
+.PHONY: help build demo test wlcs check lint xen-test xen-soak xen-lab sim-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
 
 help:
 	@echo 'make demo        build, and show two simulated guests (a picture, and the status table)'
@@ -27,6 +27,7 @@ help:
 	@echo 'make sim-lab SCENARIO=FOLDER   the same scenario on the simulator, in seconds'
 	@echo 'make xen-shell   a prompt in Dom0 with the compositor running'
 	@echo 'make helper-matrix  the kernel module for three of Debian'"'"'s kernels, and for ARM64, with all checks'
+	@echo 'make wlcs        the Wayland conformance suite on the compositor (docs/wlcs.md)'
 	@echo 'make build       the program alone: target/release/grantway'
 	@echo 'make bench       how fast guests are served on the simulator, and what it costs (docs/performance.md)'
 	@echo 'make check       formatting and lints alone'
@@ -53,6 +54,13 @@ test: setup-build
 	$(call step,tests)
 	@$(CARGO) test $(FEATURES)
 	@$(MAKE) --no-print-directory lint
+
+wlcs: setup-build
+	@source packaging/setup/common.sh && install_packages wlcs
+	$(call step,building the program and what the suite loads)
+	@$(CARGO) build $(FEATURES) --bins --example wlcs_grantway
+	$(call step,the Wayland conformance suite)
+	@tests/wlcs/run.sh
 
 # strace counts the system calls.
 bench: setup-build
