@@ -10,6 +10,7 @@ mod awake;
 mod cursor;
 mod feedback;
 mod layer;
+mod lock;
 mod privilege;
 mod role;
 mod seat;
@@ -87,6 +88,8 @@ pub enum Event {
         /// On it.
         part: Rect,
     },
+    /// A client locks the session, or unlocks it: [`Wayland::covered`] says that nothing else is seen.
+    Locked(bool),
     /// A window has another title or application; see [`Wayland::names`]. It need not be mapped.
     Renamed(ToplevelId),
     /// A window that was mapped is so no longer; it may be mapped again.
@@ -193,6 +196,7 @@ impl Wayland {
             tracing::error!("Wayland clients can't be read: {error}");
         }
         self.server.popups.cleanup();
+        self.server.forget_locks(false);
         self.places.retain(|window, _| self.server.toplevels.contains_key(window));
     }
 
@@ -299,6 +303,11 @@ impl Wayland {
     #[must_use]
     pub fn cursor(&self, window: ToplevelId) -> Option<Look> {
         self.server.cursor_over(window)
+    }
+
+    /// The session is locked, and all that is seen is what the lock shows.
+    pub fn covered(&mut self) {
+        self.server.covered();
     }
 
     /// The windows whose clients wait to be told when their last commit is shown. Each has to be told once by

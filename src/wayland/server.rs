@@ -33,6 +33,7 @@ use smithay::wayland::selection::data_device::{
 use smithay::wayland::selection::primary_selection::{
     PrimarySelectionHandler, PrimarySelectionState, set_primary_focus,
 };
+use smithay::wayland::session_lock::SessionLockManagerState;
 use smithay::wayland::shell::wlr_layer::WlrLayerShellState;
 use smithay::wayland::shell::xdg::decoration::{XdgDecorationHandler, XdgDecorationState};
 use smithay::wayland::shell::xdg::{
@@ -52,6 +53,7 @@ use super::activation::Press;
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
 use super::layer::Screen;
+use super::lock::Locking;
 use super::privilege::is_privileged;
 use super::role::Role;
 use super::wishes::{self, Down, Standing};
@@ -108,6 +110,7 @@ pub(super) struct Server {
     shell: XdgShellState,
     pub(super) layers: WlrLayerShellState,
     pub(super) screens: Vec<Screen>,
+    pub(super) locking: Locking,
     seats: SeatState<Self>,
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
@@ -147,6 +150,7 @@ impl Server {
             shell: XdgShellState::new_with_capabilities::<Self>(&display, wishes::CAPABILITIES),
             layers: WlrLayerShellState::new_with_filter::<Self, _>(&display, is_privileged),
             screens: Vec::new(),
+            locking: Locking::new(SessionLockManagerState::new::<Self, _>(&display, is_privileged)),
             data_device: DataDeviceState::new::<Self>(&display),
             primary_selection: PrimarySelectionState::new::<Self>(&display),
             _others: (
@@ -213,8 +217,10 @@ impl Server {
         }
         toplevel.waits = true;
         let picture = surface::compose(root);
-        if is_layer {
-            return self.layer_committed(id, picture);
+        match &toplevel.surface {
+            Role::Layer(_) => return self.layer_committed(id, picture),
+            Role::Lock(_) => return self.lock_committed(id, picture),
+            Role::Window(_) => {}
         }
         let event = match &toplevel.picture {
             Some(before) if **before == picture => return,

@@ -17,6 +17,7 @@ mod awake;
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
 mod layer;
+mod lock;
 mod pointer;
 mod quiet;
 mod times;

@@ -68,7 +68,8 @@ pub(crate) struct Window {
 impl Window {
     /// Connects, and shows a window.
     pub(crate) fn open(socket: &Path, title: &str, (width, height): (i32, i32), color: Rgb) -> Self {
-        let connection = Connection::from_socket(UnixStream::connect(socket).unwrap()).unwrap();
+        let connection =
+            Connection::from_socket(crate::desk::wait_for("the socket", || UnixStream::connect(socket).ok())).unwrap();
         let (globals, queue) = registry_queue_init::<Told>(&connection).unwrap();
         let handle = queue.handle();
         let compositor: wl_compositor::WlCompositor = globals.bind(&handle, 4..=5, ()).unwrap();
