@@ -56,6 +56,7 @@ use super::layer::Screen;
 use super::lock::Locking;
 use super::privilege::is_privileged;
 use super::role::Role;
+use super::sandbox::Sandboxes;
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
@@ -67,11 +68,18 @@ pub(super) struct ClientState {
     compositor: CompositorClientState,
     /// It may bind privileged globals.
     pub(super) privileged: bool,
+    /// It came through a sandbox's socket.
+    pub(super) sandboxed: bool,
 }
 
 impl ClientState {
     pub(super) fn new(privileged: bool) -> Self {
         Self { privileged, ..Self::default() }
+    }
+
+    /// Of a client in a sandbox, which is never privileged.
+    pub(super) fn sandboxed() -> Self {
+        Self { sandboxed: true, ..Self::default() }
     }
 }
 
@@ -111,6 +119,7 @@ pub(super) struct Server {
     pub(super) layers: WlrLayerShellState,
     pub(super) screens: Vec<Screen>,
     pub(super) locking: Locking,
+    pub(super) sandboxes: Sandboxes,
     seats: SeatState<Self>,
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
@@ -144,12 +153,14 @@ impl Server {
     pub(super) fn new(display: DisplayHandle) -> Self {
         let mut seats = SeatState::new();
         let seat = seats.new_wl_seat(&display, "seat0");
+        Self::offer_sandboxes(&display);
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
             shell: XdgShellState::new_with_capabilities::<Self>(&display, wishes::CAPABILITIES),
             layers: WlrLayerShellState::new_with_filter::<Self, _>(&display, is_privileged),
             screens: Vec::new(),
+            sandboxes: Sandboxes::default(),
             locking: Locking::new(SessionLockManagerState::new::<Self, _>(&display, is_privileged)),
             data_device: DataDeviceState::new::<Self>(&display),
             primary_selection: PrimarySelectionState::new::<Self>(&display),

@@ -20,6 +20,7 @@ mod layer;
 mod lock;
 mod pointer;
 mod quiet;
+mod sandbox;
 mod times;
 mod window;
 mod wishes;
