@@ -28,6 +28,7 @@ use crate::xen::store::StoreEvent;
 mod answers;
 mod clients;
 pub mod kiosk;
+mod lock;
 mod places;
 mod power;
 mod status;
@@ -339,6 +340,7 @@ impl State {
             let output = self.lit_sight(window);
             self.pacing.flip(output, window, Paced::Flip(flip), now);
         }
+        self.settle_lock();
         self.pace_clients(now);
         for output in self.scene.take_damaged() {
             self.pacing.queue_redraw(output, now);
@@ -354,6 +356,7 @@ impl State {
             let begun = (self.clock)();
             let frame = self.scene.frame(output);
             let commit = self.presentation.commit(output, frame);
+            self.lock_drawn(output, commit);
             if commit == Commit::Submitted {
                 self.clients_drawn(output);
             }

@@ -30,6 +30,8 @@ pub enum Level {
     Top,
     /// In front of those, too.
     Overlay,
+    /// It is what a locked session shows, and nothing else is; else it is not shown.
+    Lock,
 }
 
 /// What a dock takes from the room for windows.
@@ -148,12 +150,20 @@ pub(super) struct Docked {
 }
 
 impl Docked {
-    fn element(&self) -> Element {
+    pub(super) const fn level(&self) -> Level {
+        self.dock.level
+    }
+
+    pub(super) const fn output(&self) -> OutputId {
+        self.dock.output
+    }
+
+    pub(super) fn element(&self) -> Element {
         let id = ElementId(self.id.0 * FIRST_ELEMENT);
         own_picture(id, self.dock.rect, &self.picture)
     }
 
-    fn spot(&self, areas: &[Area]) -> Option<Spot> {
+    pub(super) fn spot(&self, areas: &[Area]) -> Option<Spot> {
         let Dock { output, rect, .. } = self.dock;
         let area = areas.iter().find(|area| area.output == output)?;
         let content = Rect { x: rect.x.saturating_add(area.rect.x), ..rect };
@@ -185,7 +195,7 @@ pub(super) fn stack<'a>(view: View<'a>, index: usize) -> Vec<Layer<'a>> {
     let mut stack: Vec<Layer<'a>> = view.windows.iter().rev().filter_map(on_it).collect();
     // Who looks for whose anything is sees no docks.
     let mut docks: Vec<&Docked> = view.docks.iter().filter(|docked| docked.dock.output == output.id).collect();
-    docks.retain(|_| !view.attention);
+    docks.retain(|docked| !view.attention && docked.level() != Level::Lock);
     docks.sort_by_key(|docked| docked.dock.level);
     for docked in docks.iter().filter(|docked| docked.in_front()) {
         stack = with(stack, docked);
@@ -279,6 +289,10 @@ impl Scene {
         let docked = self.dock(id)?;
         let index = self.outputs.iter().position(|output| output.id == docked.dock.output)?;
         let SceneOutput { id, size: Size { width, height } } = *self.outputs.get(index)?;
+        let lock = docked.level() == Level::Lock;
+        if self.locked || lock {
+            return (self.locked && lock && !self.attention).then_some(id);
+        }
         if self.is_kiosk() || self.layout.get().full_screen_on(self.view(), index) {
             return None;
         }

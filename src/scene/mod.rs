@@ -16,6 +16,7 @@ pub mod focus;
 pub mod help;
 pub mod kiosk;
 pub mod layout;
+mod lock;
 mod places;
 pub mod sight;
 pub mod text;
@@ -31,7 +32,6 @@ pub use self::decoration::{ClientLabel, WindowLabel};
 use self::desktop::Desktop;
 use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, OutputId, Pixmap, Rect, Rotation, Size};
 use self::face::Face;
-use self::focus::Stage;
 pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
 use self::layout::Region;
@@ -102,6 +102,7 @@ pub struct Scene {
     /// What the pointer looks like.
     pointer: Option<Cursor>,
     attention: bool,
+    locked: bool,
     banner: Option<Rc<Pixmap>>,
     help: Help,
     damaged: BTreeSet<OutputId>,
@@ -135,6 +136,7 @@ impl Scene {
             pointer: shapes.cursor(Look::default()),
             shapes,
             attention: false,
+            locked: false,
             banner,
             help: Help::default(),
             damaged: BTreeSet::new(),
@@ -422,24 +424,16 @@ impl Scene {
         self.attention
     }
 
-    /// What is where, for input.
-    #[must_use]
-    pub fn stage(&self) -> Stage {
-        let areas = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
-        let spots = self.layout.get().spots(self.view(), &areas);
-        Stage { areas, spots }
-    }
-
     /// Where a window's content is; `None` while it is hidden.
     #[must_use]
     pub fn placement(&self, id: WindowId) -> Option<(OutputId, Rect)> {
-        self.dock_placement(id).or_else(|| self.layout.get().placement(self.view(), self.window(id)?))
+        self.dock_placement(id).or_else(|| self.layout.get().placement(self.view(), self.shown(id)?))
     }
 
     /// The output on which anything is seen of a window's picture; `None` also while others cover all of it.
     #[must_use]
     pub fn sight(&self, id: WindowId) -> Option<OutputId> {
-        self.dock_sight(id).or_else(|| self.layout.get().sight(self.view(), self.window(id)?))
+        self.dock_sight(id).or_else(|| self.layout.get().sight(self.view(), self.shown(id)?))
     }
 
     /// The element that shows a window's picture, where it is in a frame.
@@ -453,6 +447,9 @@ impl Scene {
     pub fn frame(&self, output: OutputId) -> Frame {
         let mut frame = Frame { elements: Vec::new(), background: BACKGROUND };
         let Some(output) = self.outputs.iter().copied().find(|other| other.id == output) else { return frame };
+        if self.locked {
+            return self.locked_frame(output);
+        }
         frame.elements.extend(self.cursor_on(output.id));
         if !self.attention {
             frame.elements.extend(self.help_on(output));

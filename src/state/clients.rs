@@ -15,6 +15,7 @@ use crate::scene::{ClientLabel, Wanted, WindowId};
 use crate::time::Time;
 use crate::wayland::{Event, ToplevelId, Wayland};
 
+use super::lock::Covering;
 use super::{Ready, State};
 
 /// All clients are one owner for the seat: Wayland has one keyboard and one pointer for all of them. Guests' devices
@@ -40,11 +41,15 @@ pub(super) struct Clients {
     windows: BTreeMap<WindowId, ToplevelId>,
     /// Those that are docks, and whether they take keys.
     docks: BTreeMap<WindowId, bool>,
+    pub(super) covering: Covering,
+    /// The window that had the focus when the session was locked.
+    pub(super) before_lock: Option<WindowId>,
 }
 
 impl Clients {
-    pub(super) const fn new(wayland: Wayland) -> Self {
-        Self { wayland, windows: BTreeMap::new(), docks: BTreeMap::new() }
+    pub(super) fn new(wayland: Wayland) -> Self {
+        let (windows, docks) = (BTreeMap::new(), BTreeMap::new());
+        Self { wayland, windows, docks, covering: Covering::default(), before_lock: None }
     }
 
     fn window(&self, toplevel: ToplevelId) -> Option<WindowId> {
@@ -120,6 +125,7 @@ impl State {
                     self.ask_client(id, Some(size));
                 }
             }
+            Event::Locked(locked) => self.set_locked(locked),
             Event::Renamed(window) => {
                 if let Some(id) = clients.window(window) {
                     self.scene.rename_client(id, clients.label(window));
@@ -225,6 +231,7 @@ impl State {
 
     /// That frame is shown.
     pub(super) fn clients_presented(&mut self, output: OutputId, time: Time, sequence: u64) {
+        self.lock_presented(output);
         if let Some(clients) = &mut self.clients {
             clients.wayland.presented(output, time, sequence);
         }

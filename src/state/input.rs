@@ -47,6 +47,7 @@ impl State {
     /// Tells the seat what is where, and carries out what comes of it.
     pub(super) fn refresh_input(&mut self, now: Time) {
         self.look();
+        self.focus_lock();
         self.settle_input();
         self.tell_guests(now);
     }
@@ -147,6 +148,8 @@ impl State {
                 tracing::info!("secure attention {}", if shown { "begins" } else { "ends" });
                 self.scene.set_attention(shown);
             }
+            // A locked session ends only when it is unlocked.
+            Outcome::Command(_) if self.scene.locked() => {}
             Outcome::Command(Command::NextGuest) => self.cycle(false),
             Outcome::Command(Command::PreviousGuest) => self.cycle(true),
             Outcome::Command(Command::FullScreen) => {

@@ -137,6 +137,7 @@ impl Server {
         for screen in &self.screens {
             self.events.push(Event::Free { output: screen.id, part: screen.free });
         }
+        self.resize_locks();
         self.arrange();
     }
 

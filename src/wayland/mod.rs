@@ -10,8 +10,10 @@ mod awake;
 mod cursor;
 mod feedback;
 mod layer;
+mod lock;
 mod privilege;
 mod role;
+mod sandbox;
 mod seat;
 mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
@@ -22,6 +24,7 @@ mod wishes;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -87,6 +90,8 @@ pub enum Event {
         /// On it.
         part: Rect,
     },
+    /// A client locks the session, or unlocks it: [`Wayland::covered`] says that nothing else is seen.
+    Locked(bool),
     /// A window has another title or application; see [`Wayland::names`]. It need not be mapped.
     Renamed(ToplevelId),
     /// A window that was mapped is so no longer; it may be mapped again.
@@ -161,9 +166,9 @@ impl Wayland {
     }
 
     /// Become readable when [`Wayland::dispatch`] has something to do.
-    #[must_use]
-    pub fn poll_fds(&self) -> [BorrowedFd<'_>; 2] {
-        [self.socket.as_fd(), self.display.as_fd()]
+    pub fn poll_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let own = [self.socket.as_fd(), self.display.as_fd()];
+        own.into_iter().chain(self.server.sandboxes.poll_fds())
     }
 
     /// Takes in new clients and their requests.
@@ -172,15 +177,7 @@ impl Wayland {
             match self.socket.accept() {
                 Ok(Some(stream)) => {
                     let state = ClientState::new(self.programs.include(&stream), self.server.pressed);
-                    let added = self.display.handle().insert_client(stream, Arc::new(state));
-                    match added {
-                        Ok(client) => tracing::debug!(
-                            client = ?client.id(),
-                            privileged = privilege::is_privileged(&client),
-                            "a Wayland client connects"
-                        ),
-                        Err(error) => tracing::warn!("a Wayland client is refused: {error}"),
-                    }
+                    self.add_client(stream, state);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -189,11 +186,26 @@ impl Wayland {
                 }
             }
         }
+        for stream in self.server.accept_sandboxed() {
+            self.add_client(stream, ClientState::sandboxed(self.server.pressed));
+        }
         if let Err(error) = self.display.dispatch_clients(&mut self.server) {
             tracing::error!("Wayland clients can't be read: {error}");
         }
         self.server.popups.cleanup();
+        self.server.forget_locks(false);
         self.places.retain(|window, _| self.server.toplevels.contains_key(window));
+    }
+
+    fn add_client(&self, stream: UnixStream, state: ClientState) {
+        match self.display.handle().insert_client(stream, Arc::new(state)) {
+            Ok(client) => tracing::debug!(
+                client = ?client.id(),
+                privileged = privilege::is_privileged(&client),
+                "a Wayland client connects"
+            ),
+            Err(error) => tracing::warn!("a Wayland client is refused: {error}"),
+        }
     }
 
     /// Sends what clients are to know.
@@ -306,6 +318,11 @@ impl Wayland {
     #[must_use]
     pub fn cursor(&self, window: ToplevelId) -> Option<Look> {
         self.server.cursor_over(window)
+    }
+
+    /// The session is locked, and all that is seen is what the lock shows.
+    pub fn covered(&mut self) {
+        self.server.covered();
     }
 
     /// The windows whose clients wait to be told when their last commit is shown. Each has to be told once by

@@ -8,6 +8,7 @@ use smithay::wayland::shell::wlr_layer::LayerSurfaceData;
 use smithay::wayland::shell::xdg::ToplevelSurface;
 
 use super::layer::LayerRole;
+use super::lock::LockRole;
 use crate::scene::element::Size;
 
 /// What it is.
@@ -15,6 +16,7 @@ use crate::scene::element::Size;
 pub(super) enum Role {
     Window(ToplevelSurface),
     Layer(LayerRole),
+    Lock(LockRole),
 }
 
 impl Role {
@@ -22,12 +24,13 @@ impl Role {
         match self {
             Self::Window(surface) => surface.wl_surface(),
             Self::Layer(layer) => layer.surface.wl_surface(),
+            Self::Lock(lock) => lock.surface.wl_surface(),
         }
     }
 
     pub(super) const fn layer(&self) -> Option<&LayerRole> {
         match self {
-            Self::Window(_) => None,
+            Self::Window(_) | Self::Lock(_) => None,
             Self::Layer(layer) => Some(layer),
         }
     }
@@ -39,6 +42,8 @@ impl Role {
                 let data = states.data_map.get::<LayerSurfaceData>().and_then(|data| data.lock().ok());
                 data.is_some_and(|data| data.initial_configure_sent)
             }),
+            // By Smithay, with the role.
+            Self::Lock(_) => true,
         }
     }
 
@@ -46,6 +51,7 @@ impl Role {
         match self {
             Self::Window(surface) => drop(surface.send_configure()),
             Self::Layer(layer) => drop(layer.surface.send_configure()),
+            Self::Lock(lock) => lock.surface.send_configure(),
         }
     }
 
@@ -53,6 +59,7 @@ impl Role {
         match self {
             Self::Window(surface) => drop(surface.send_pending_configure()),
             Self::Layer(layer) => drop(layer.surface.send_pending_configure()),
+            Self::Lock(lock) => lock.surface.send_configure(),
         }
     }
 
@@ -80,6 +87,8 @@ impl Role {
         match self {
             Self::Window(surface) => surface.send_close(),
             Self::Layer(layer) => layer.surface.send_close(),
+            // There is no such wish.
+            Self::Lock(_) => {}
         }
     }
 

@@ -33,6 +33,7 @@ use smithay::wayland::selection::data_device::{
 use smithay::wayland::selection::primary_selection::{
     PrimarySelectionHandler, PrimarySelectionState, set_primary_focus,
 };
+use smithay::wayland::session_lock::SessionLockManagerState;
 use smithay::wayland::shell::wlr_layer::WlrLayerShellState;
 use smithay::wayland::shell::xdg::decoration::{XdgDecorationHandler, XdgDecorationState};
 use smithay::wayland::shell::xdg::{
@@ -52,8 +53,10 @@ use super::activation::Press;
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
 use super::layer::Screen;
+use super::lock::Locking;
 use super::privilege::is_privileged;
 use super::role::Role;
+use super::sandbox::Sandboxes;
 use super::seat::Over;
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
@@ -68,11 +71,18 @@ pub(super) struct ClientState {
     pub(super) privileged: bool,
     /// How often the user had pressed something when it came.
     pub(super) came: u64,
+    /// It came through a sandbox's socket.
+    pub(super) sandboxed: bool,
 }
 
 impl ClientState {
     pub(super) fn new(privileged: bool, came: u64) -> Self {
         Self { privileged, came, ..Self::default() }
+    }
+
+    /// Of a client in a sandbox, which is never privileged.
+    pub(super) fn sandboxed(came: u64) -> Self {
+        Self { sandboxed: true, came, ..Self::default() }
     }
 }
 
@@ -111,6 +121,8 @@ pub(super) struct Server {
     shell: XdgShellState,
     pub(super) layers: WlrLayerShellState,
     pub(super) screens: Vec<Screen>,
+    pub(super) locking: Locking,
+    pub(super) sandboxes: Sandboxes,
     seats: SeatState<Self>,
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
@@ -152,12 +164,15 @@ impl Server {
     pub(super) fn new(display: DisplayHandle) -> Self {
         let mut seats = SeatState::new();
         let seat = seats.new_wl_seat(&display, "seat0");
+        Self::offer_sandboxes(&display);
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
             shell: XdgShellState::new_with_capabilities::<Self>(&display, wishes::CAPABILITIES),
             layers: WlrLayerShellState::new_with_filter::<Self, _>(&display, is_privileged),
             screens: Vec::new(),
+            sandboxes: Sandboxes::default(),
+            locking: Locking::new(SessionLockManagerState::new::<Self, _>(&display, is_privileged)),
             data_device: DataDeviceState::new::<Self>(&display),
             primary_selection: PrimarySelectionState::new::<Self>(&display),
             _others: (
@@ -228,8 +243,10 @@ impl Server {
         }
         toplevel.waits = true;
         let picture = surface::compose(root);
-        if is_layer {
-            return self.layer_committed(id, picture);
+        match &toplevel.surface {
+            Role::Layer(_) => return self.layer_committed(id, picture),
+            Role::Lock(_) => return self.lock_committed(id, picture),
+            Role::Window(_) => {}
         }
         let event = match &toplevel.picture {
             Some(before) if **before == picture => return,

@@ -17,8 +17,10 @@ mod awake;
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
 mod layer;
+mod lock;
 mod pointer;
 mod quiet;
+mod sandbox;
 mod times;
 mod window;
 mod wishes;
