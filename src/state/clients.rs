@@ -151,7 +151,8 @@ impl State {
                     self.size_window(id, Wanted::Region(Region::Whole));
                 }
             }
-            Event::Activate(window) => {
+            Event::Expected(_) if self.desk.seat.holds_anything() => {}
+            Event::Activate(window) | Event::Expected(window) => {
                 if let Some(id) = clients.window(window) {
                     self.activate(id);
                 }

@@ -116,6 +116,8 @@ pub enum Event {
     Minimise(ToplevelId),
     /// A window is to have the keyboard, as a client wants that had it.
     Activate(ToplevelId),
+    /// A new window is to have the keyboard unless something is held down: the user seems to wait for it.
+    Expected(ToplevelId),
 }
 
 /// Where clients connect.

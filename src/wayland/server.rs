@@ -261,8 +261,10 @@ impl Server {
         let expected = client.is_some_and(|client| self.is_expected(&client));
         self.events.push(event(id, picture));
         self.events.extend(whole.then_some(Event::Whole { window: id, whole }));
-        if activate || expected {
+        if activate {
             self.events.push(Event::Activate(id));
+        } else if expected {
+            self.events.push(Event::Expected(id));
         }
     }
 

@@ -131,6 +131,12 @@ impl Seat {
         &self.world
     }
 
+    /// Whether the user holds a key or a button down.
+    #[must_use]
+    pub fn holds_anything(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Whether the secure attention picture is shown.
     #[must_use]
     pub const fn attention(&self) -> bool {
