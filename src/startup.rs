@@ -266,7 +266,7 @@ fn open_wayland(config: &Config) -> Result<Option<Wayland>, Failure> {
         WaylandSocket::Path(path) => wayland::Socket::Path(path.clone()),
     };
     let InputConfig { layout, variant, options, .. } = config.input.clone();
-    let wayland = Wayland::open(&socket, &KeyboardLayout { layout, variant, options })?;
+    let wayland = Wayland::open(&socket, &KeyboardLayout { layout, variant, options }, &config.desktop.privileged)?;
     tracing::info!("WAYLAND_DISPLAY={}", wayland.socket_name());
     Ok(Some(wayland))
 }

@@ -213,6 +213,9 @@ pub enum PointerKind {
 pub struct DesktopConfig {
     /// Where Dom0's own Wayland clients connect.
     pub wayland: WaylandSocket,
+    /// The programs, by absolute path, whose clients get the privileged protocols.
+    #[serde(deserialize_with = "values::programs")]
+    pub privileged: Vec<PathBuf>,
 }
 
 /// `[control]`

@@ -76,6 +76,13 @@ fn values_are_refused_with_their_key_and_what_would_be_right() {
     assert!(
         complaint("[control]\nmode = \"0666\"\n").starts_with("c.toml:2:8: `control.mode`: \"0666\" is not allowed")
     );
+    assert_eq!(
+        complaint("[desktop]\nprivileged = [\"/usr/bin/grim\", \"slurp\"]\n"),
+        "c.toml:2:14: `desktop.privileged`: \"slurp\" is not the absolute path of a program, such as \"/usr/bin/grim\""
+    );
+    assert!(complaint("[desktop]\nprivileged = [\"/usr/bin/\"]\n").contains("`desktop.privileged`"));
+    let many = vec!["\"/bin/a\""; 65].join(",");
+    assert!(complaint(&format!("[desktop]\nprivileged = [{many}]\n")).contains("at most 64 programs"));
     assert!(complaint("[control]\nsocket = \"x\"\n").contains("neither \"auto\" nor an absolute path"));
     assert!(complaint("[backend]\ndrm-device = \"card0\"\n").contains("`backend.drm-device`"));
     assert!(complaint("[[output]]\nmode = \"800x600\"\n").contains("missing field `name`"));

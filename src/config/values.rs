@@ -82,6 +82,25 @@ pub(super) fn device<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBu
     absolute(text).map(Some).map_err(D::Error::custom)
 }
 
+/// The most programs that can be listed.
+const MOST_PROGRAMS: usize = 64;
+
+/// Reads a list of programs, each by its absolute path.
+pub(super) fn programs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    if texts.len() > MOST_PROGRAMS {
+        return Err(D::Error::custom(format!("at most {MOST_PROGRAMS} programs can be listed")));
+    }
+    let program = |text: String| {
+        let plain = text.starts_with('/') && !text.ends_with('/') && !text.chars().any(char::is_control);
+        plain.then(|| PathBuf::from(&text)).ok_or_else(|| {
+            let text = text.escape_default();
+            D::Error::custom(format!("\"{text}\" is not the absolute path of a program, such as \"/usr/bin/grim\""))
+        })
+    };
+    texts.into_iter().map(program).collect()
+}
+
 /// Reads an absolute path.
 pub(super) fn optional_path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
     let text = String::deserialize(from)?;

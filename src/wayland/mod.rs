@@ -9,6 +9,7 @@ mod activation;
 mod awake;
 mod cursor;
 mod feedback;
+mod privilege;
 mod seat;
 mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
@@ -29,6 +30,7 @@ use smithay::reexports::wayland_server::backend::GlobalId;
 use smithay::reexports::wayland_server::{Display, ListeningSocket};
 use smithay::utils::Transform;
 
+use self::privilege::Programs;
 pub use self::seat::KeyboardLayout;
 use self::seat::Way;
 use self::server::{ClientState, Server, Toplevel, done};
@@ -104,6 +106,7 @@ pub struct Wayland {
     display: Display<Server>,
     server: Server,
     socket: ListeningSocket,
+    programs: Programs,
     name: String,
     outputs: BTreeMap<OutputId, (Output, GlobalId)>,
     /// On which output each window is.
@@ -117,16 +120,17 @@ impl fmt::Debug for Wayland {
 }
 
 impl Wayland {
-    /// Listens for clients of our own user.
+    /// Listens for clients of our own user; `privileged` are the programs that may do more than show windows.
     ///
     /// # Errors
     /// A sentence for the user: the socket or the keyboard's layout can't be had.
-    pub fn open(socket: &Socket, keyboard: &KeyboardLayout) -> Result<Self, String> {
+    pub fn open(socket: &Socket, keyboard: &KeyboardLayout, privileged: &[PathBuf]) -> Result<Self, String> {
         let display = Display::new().map_err(|error| format!("no Wayland display can be made: {error}"))?;
         let mut server = Server::new(display.handle());
         server.add_devices(keyboard)?;
         let (socket, name) = bind(socket)?;
-        Ok(Self { display, server, socket, name, outputs: BTreeMap::new(), places: BTreeMap::new() })
+        let programs = Programs::new(privileged);
+        Ok(Self { display, server, socket, programs, name, outputs: BTreeMap::new(), places: BTreeMap::new() })
     }
 
     /// The socket's name, as clients take it in `WAYLAND_DISPLAY`.
@@ -146,8 +150,16 @@ impl Wayland {
         loop {
             match self.socket.accept() {
                 Ok(Some(stream)) => {
-                    let added = self.display.handle().insert_client(stream, Arc::new(ClientState::default()));
-                    added.map_or_else(|error| tracing::warn!("a Wayland client is refused: {error}"), drop);
+                    let state = ClientState::new(self.programs.include(&stream));
+                    let added = self.display.handle().insert_client(stream, Arc::new(state));
+                    match added {
+                        Ok(client) => tracing::debug!(
+                            client = ?client.id(),
+                            privileged = privilege::is_privileged(&client),
+                            "a Wayland client connects"
+                        ),
+                        Err(error) => tracing::warn!("a Wayland client is refused: {error}"),
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => {

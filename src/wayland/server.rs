@@ -59,12 +59,18 @@ use crate::scene::layout::Edges;
 #[derive(Debug, Default)]
 pub(super) struct ClientState {
     compositor: CompositorClientState,
+    /// It may bind privileged globals.
+    pub(super) privileged: bool,
+}
+
+impl ClientState {
+    pub(super) fn new(privileged: bool) -> Self {
+        Self { privileged, ..Self::default() }
+    }
 }
 
 impl ClientData for ClientState {
-    fn initialized(&self, client: ClientId) {
-        tracing::debug!(?client, "a Wayland client connects");
-    }
+    fn initialized(&self, _client: ClientId) {}
 
     fn disconnected(&self, client: ClientId, reason: DisconnectReason) {
         tracing::debug!(?client, ?reason, "a Wayland client is gone");
