@@ -48,6 +48,7 @@ use smithay::{
 };
 
 use super::activation::Press;
+use super::capture::{self, Captures};
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
 use super::wishes::{self, Down, Standing};
@@ -128,19 +129,22 @@ pub(super) struct Server {
     pub(super) presses: VecDeque<Press>,
     /// Buttons that clients were told to be down.
     pub(super) down: Vec<Down>,
+    pub(super) captures: Captures,
     pub(super) events: Vec<Event>,
 }
 
 impl Server {
     pub(super) fn new(display: DisplayHandle) -> Self {
         let mut seats = SeatState::new();
+        let primary_selection = PrimarySelectionState::new::<Self>(&display);
         let seat = seats.new_wl_seat(&display, "seat0");
+        capture::announce(&display);
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
             shell: XdgShellState::new_with_capabilities::<Self>(&display, wishes::CAPABILITIES),
             data_device: DataDeviceState::new::<Self>(&display),
-            primary_selection: PrimarySelectionState::new::<Self>(&display),
+            primary_selection,
             _others: (
                 XdgDecorationState::new::<Self>(&display),
                 ViewporterState::new::<Self>(&display),
@@ -161,6 +165,7 @@ impl Server {
             presses: VecDeque::new(),
             wakeful: Vec::new(),
             down: Vec::new(),
+            captures: Captures::default(),
             events: Vec::new(),
         }
     }
