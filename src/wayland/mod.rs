@@ -9,6 +9,7 @@ mod activation;
 mod awake;
 mod capture;
 mod cursor;
+mod data_control;
 mod feedback;
 mod privilege;
 mod seat;

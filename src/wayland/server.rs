@@ -33,6 +33,7 @@ use smithay::wayland::selection::data_device::{
 use smithay::wayland::selection::primary_selection::{
     PrimarySelectionHandler, PrimarySelectionState, set_primary_focus,
 };
+use smithay::wayland::selection::wlr_data_control::DataControlState;
 use smithay::wayland::shell::xdg::decoration::{XdgDecorationHandler, XdgDecorationState};
 use smithay::wayland::shell::xdg::{
     PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState, XdgToplevelSurfaceData,
@@ -51,6 +52,7 @@ use super::activation::Press;
 use super::capture::{self, Captures};
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
+use super::privilege::is_privileged;
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
@@ -106,6 +108,7 @@ pub(super) struct Server {
     seats: SeatState<Self>,
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
+    pub(super) data_control: DataControlState,
     /// Globals that live as long as this.
     _others: (
         XdgDecorationState,
@@ -144,6 +147,7 @@ impl Server {
             shm: ShmState::new::<Self>(&display, []),
             shell: XdgShellState::new_with_capabilities::<Self>(&display, wishes::CAPABILITIES),
             data_device: DataDeviceState::new::<Self>(&display),
+            data_control: DataControlState::new::<Self, _>(&display, Some(&primary_selection), is_privileged),
             primary_selection,
             _others: (
                 XdgDecorationState::new::<Self>(&display),
