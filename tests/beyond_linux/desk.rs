@@ -75,6 +75,13 @@ impl Desk {
         pages * 4096
     }
 
+    /// How often the compositor has gone to sleep so far.
+    pub(crate) fn sleeps(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.compositor.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        line.trim().parse().unwrap()
+    }
+
     pub(crate) fn status(&mut self) -> Status {
         match self.client.request(&Request::Status {}).unwrap() {
             Response::Status(status) => *status,

@@ -15,6 +15,7 @@
 )]
 
 mod bad_input;
+#[allow(dead_code, reason = "other tests need more of it")]
 mod desk;
 mod input;
 
