@@ -55,7 +55,7 @@ test: setup-build
 	@$(CARGO) test $(FEATURES)
 	@$(MAKE) --no-print-directory lint
 
-# The programs that are tried. Each test says its name when it is done.
+# The programs that are tried.
 CLIENTS := weston foot wl-clipboard wayland-utils gtk-4-examples python3-pyqt6 qt6-wayland grim fonts-dejavu-core
 
 clients-test: setup-build
