@@ -16,11 +16,12 @@ AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo env HOME="$$HOME" PATH="$$
 
 step = @printf '\033[1m==>\033[0m %s\n' "$(1)"
 
-.PHONY: help build demo test wlcs check lint xen-test xen-soak xen-lab sim-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
+.PHONY: help build demo test clients-test wlcs check lint xen-test xen-soak xen-lab sim-lab xen-shell helper-matrix setup-build setup-lab release bench lab-clean clean
 
 help:
 	@echo 'make demo        build, and show two simulated guests (a picture, and the status table)'
 	@echo 'make test        everything that runs without Xen: unit, protocol and simulator tests, lints'
+	@echo 'make clients-test  Debian'"'"'s Wayland programs as Dom0'"'"'s clients, on the simulator'
 	@echo 'make xen-test    every scenario on real Xen, in emulation (first run: downloads Debian and builds a Dom0)'
 	@echo 'make xen-soak    in full length, hours: the scenarios that make xen-test shortens'
 	@echo 'make xen-lab SCENARIO=FOLDER   one scenario, from anywhere; with KERNEL=6.12 on that kernel'
@@ -61,6 +62,14 @@ wlcs: setup-build
 	@$(CARGO) build $(FEATURES) --bins --example wlcs_grantway
 	$(call step,the Wayland conformance suite)
 	@tests/wlcs/run.sh
+
+# The programs that are tried.
+CLIENTS := weston foot wl-clipboard wayland-utils gtk-4-examples python3-pyqt6 qt6-wayland grim fonts-dejavu-core
+
+clients-test: setup-build
+	@source packaging/setup/common.sh && install_packages $(CLIENTS)
+	$(call step,Wayland programs of Debian)
+	@$(CARGO) test $(FEATURES) --test real_clients -- --ignored
 
 # strace counts the system calls.
 bench: setup-build

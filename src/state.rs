@@ -26,6 +26,7 @@ use crate::xen::Platform;
 use crate::xen::store::StoreEvent;
 
 mod answers;
+mod capture;
 mod clients;
 pub mod kiosk;
 mod lock;
@@ -360,6 +361,7 @@ impl State {
             if commit == Commit::Submitted {
                 self.clients_drawn(output);
             }
+            self.answer_captures(output, commit, now);
             let made = Made { took: (self.clock)().saturating_sub(begun), drawn: self.presentation.draws(output) };
             self.pacing.committed(output, commit, made, now);
         }

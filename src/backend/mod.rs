@@ -155,6 +155,15 @@ pub enum Source {
     Others,
 }
 
+/// Whether the pointer is in a picture of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointer {
+    /// It is, where it is seen.
+    With,
+    /// What lies below it is.
+    Without,
+}
+
 /// What the backends do.
 pub trait Presentation {
     /// A short name for the user: `headless`, `kms`.
@@ -214,11 +223,11 @@ pub trait Presentation {
     /// A sentence for the user: the buffer is not known, or can't be read.
     fn still(&self, buffer: BufferId, part: Rect) -> Result<Pixmap, String>;
 
-    /// What the output shows, as of the last submitted frame; opaque.
+    /// What the output shows, as of the last submitted frame, with the pointer or without it; opaque.
     ///
     /// # Errors
     /// A sentence for the user: no such output, nothing shown yet, or the read-back failed.
-    fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String>;
+    fn screenshot(&mut self, output: OutputId, pointer: Pointer) -> Result<Pixmap, String>;
 
     /// Lights the lamps of all keyboards, those that come later too.
     fn set_lamps(&mut self, lamps: Lamps);

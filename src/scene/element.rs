@@ -207,6 +207,13 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The same without the pointer; `None` where there is none in it.
+    #[must_use]
+    pub fn without_pointer(&self) -> Option<Self> {
+        let elements: Vec<_> = self.elements.iter().filter(|element| element.id != CURSOR_ID).cloned().collect();
+        (elements.len() < self.elements.len()).then_some(Self { elements, background: self.background })
+    }
+
     /// The guest's buffer that an element shows; `None` for what is none of a guest's.
     #[must_use]
     pub fn buffer(&self, id: ElementId) -> Option<BufferId> {

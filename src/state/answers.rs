@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Answers to what is asked over the control socket.
 
-use crate::backend::OutputId;
+use crate::backend::{OutputId, Pointer};
 use crate::control::{GuestSelector, Picture, Response, ScreenshotTarget};
 use crate::scene::WindowId;
 use crate::scene::element::Pixmap;
@@ -14,11 +14,11 @@ impl State {
             ScreenshotTarget::FirstOutput => {
                 let first = self.presentation.outputs().into_iter().next();
                 let first = first.ok_or("there is no output to take a picture of")?;
-                self.presentation.screenshot(first.id)?
+                self.presentation.screenshot(first.id, Pointer::With)?
             }
             ScreenshotTarget::Output(name) => {
                 let output = self.output_named(name)?;
-                self.presentation.screenshot(output)?
+                self.presentation.screenshot(output, Pointer::With)?
             }
             ScreenshotTarget::Guest { guest, connector } => {
                 let window = self.window_of(guest, *connector)?;
@@ -52,7 +52,7 @@ impl State {
     /// A guest's own picture: what the output shows of its content.
     fn window_picture(&mut self, window: WindowId) -> Result<Pixmap, String> {
         let (output, content) = self.scene.placement(window).ok_or("the window is on no output")?;
-        let picture = self.presentation.screenshot(output)?;
+        let picture = self.presentation.screenshot(output, Pointer::With)?;
         picture.crop(content).ok_or_else(|| "the window is not wholly on its output".to_owned())
     }
 

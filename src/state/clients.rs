@@ -157,6 +157,7 @@ impl State {
                     self.activate(id);
                 }
             }
+            Event::Capture(output) => self.capture(output),
             Event::Minimise(window) => {
                 if let Some(id) = clients.window(window) {
                     self.scene.set_minimised(id, true);

@@ -7,7 +7,9 @@
 
 mod activation;
 mod awake;
+mod capture;
 mod cursor;
+mod data_control;
 mod feedback;
 mod layer;
 mod lock;
@@ -39,7 +41,7 @@ use self::privilege::Programs;
 pub use self::seat::KeyboardLayout;
 use self::seat::Way;
 use self::server::{ClientState, Server, Toplevel, done};
-use crate::backend::{OutputId, OutputInfo};
+use crate::backend::{OutputId, OutputInfo, Pointer};
 use crate::input::GuestEvent;
 use crate::scene::cursor::Look;
 use crate::scene::dock::Dock;
@@ -118,6 +120,8 @@ pub enum Event {
     Activate(ToplevelId),
     /// A new window is to have the keyboard unless something is held down: the user seems to wait for it.
     Expected(ToplevelId),
+    /// A client waits for a picture of an output: see [`Wayland::give_picture`].
+    Capture(OutputId),
 }
 
 /// Where clients connect.
@@ -249,6 +253,7 @@ impl Wayland {
         self.places.retain(|_, output| self.outputs.contains_key(output));
         let is_there = |output| self.outputs.contains_key(&output);
         self.server.toplevels.values_mut().for_each(|toplevel| toplevel.not_presented(is_there));
+        self.server.captures.forget(is_there);
         let mut x = 0;
         let mut screens = Vec::new();
         for info in infos {
@@ -381,6 +386,28 @@ impl Wayland {
     /// An output was switched off: the frame that was on its way to it counts as never shown.
     pub fn went_dark(&mut self, output: OutputId) {
         self.server.toplevels.values_mut().for_each(|toplevel| toplevel.not_presented(|other| other != output));
+        self.fail_captures(output);
+    }
+
+    /// Nobody gets a picture of an output that is dark.
+    pub fn fail_captures(&mut self, output: OutputId) {
+        self.server.captures.fail(|other| other != output);
+    }
+
+    /// An output's picture is another one.
+    pub fn changed(&mut self, output: OutputId) {
+        self.server.captures.changed(output);
+    }
+
+    /// Whether a client waits for what an output shows.
+    #[must_use]
+    pub fn wants_picture(&self, output: OutputId, pointer: Pointer) -> bool {
+        self.server.captures.wants(output, pointer)
+    }
+
+    /// What an output shows, for those who wait for it; `None` where it can't be had.
+    pub fn give_picture(&mut self, output: OutputId, pointer: Pointer, picture: Option<&Pixmap>, now: Time) {
+        self.server.captures.answer(output, pointer, picture, now);
     }
 
     /// The windows whose clients want the displays to stay on while they are seen.
@@ -429,7 +456,9 @@ fn millis(time: Time) -> u32 {
 fn new_output(info: &OutputInfo) -> Output {
     let (make, model) = ("Grantway".to_owned(), info.name.clone());
     let size = (0, 0).into();
-    Output::new(info.name.clone(), PhysicalProperties { size, subpixel: Subpixel::Unknown, make, model })
+    let output = Output::new(info.name.clone(), PhysicalProperties { size, subpixel: Subpixel::Unknown, make, model });
+    output.user_data().insert_if_missing(|| info.id);
+    output
 }
 
 /// Only our own user, and root, may connect: who can sees nothing of guests, but gets what is typed into its windows.

@@ -33,6 +33,7 @@ use smithay::wayland::selection::data_device::{
 use smithay::wayland::selection::primary_selection::{
     PrimarySelectionHandler, PrimarySelectionState, set_primary_focus,
 };
+use smithay::wayland::selection::wlr_data_control::DataControlState;
 use smithay::wayland::session_lock::SessionLockManagerState;
 use smithay::wayland::shell::wlr_layer::WlrLayerShellState;
 use smithay::wayland::shell::xdg::decoration::{XdgDecorationHandler, XdgDecorationState};
@@ -50,6 +51,7 @@ use smithay::{
 };
 
 use super::activation::Press;
+use super::capture::{self, Captures};
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
 use super::layer::Screen;
@@ -126,6 +128,7 @@ pub(super) struct Server {
     seats: SeatState<Self>,
     data_device: DataDeviceState,
     primary_selection: PrimarySelectionState,
+    pub(super) data_control: DataControlState,
     /// Globals that live as long as this.
     _others: (
         XdgDecorationState,
@@ -157,14 +160,17 @@ pub(super) struct Server {
     pub(super) told_last: Option<(u64, ClientId)>,
     /// Buttons that clients were told to be down.
     pub(super) down: Vec<Down>,
+    pub(super) captures: Captures,
     pub(super) events: Vec<Event>,
 }
 
 impl Server {
     pub(super) fn new(display: DisplayHandle) -> Self {
         let mut seats = SeatState::new();
+        let primary_selection = PrimarySelectionState::new::<Self>(&display);
         let seat = seats.new_wl_seat(&display, "seat0");
         Self::offer_sandboxes(&display);
+        capture::announce(&display);
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
@@ -174,7 +180,8 @@ impl Server {
             sandboxes: Sandboxes::default(),
             locking: Locking::new(SessionLockManagerState::new::<Self, _>(&display, is_privileged)),
             data_device: DataDeviceState::new::<Self>(&display),
-            primary_selection: PrimarySelectionState::new::<Self>(&display),
+            data_control: DataControlState::new::<Self, _>(&display, Some(&primary_selection), is_privileged),
+            primary_selection,
             _others: (
                 XdgDecorationState::new::<Self>(&display),
                 ViewporterState::new::<Self>(&display),
@@ -199,6 +206,7 @@ impl Server {
             told_last: None,
             wakeful: Vec::new(),
             down: Vec::new(),
+            captures: Captures::default(),
             events: Vec::new(),
         }
     }

@@ -3,7 +3,7 @@
 
 use smithay::reexports::wayland_server::protocol::wl_buffer::WlBuffer;
 use smithay::reexports::wayland_server::protocol::wl_shm::Format;
-use smithay::wayland::shm::{BufferData, with_buffer_contents};
+use smithay::wayland::shm::{BufferData, with_buffer_contents, with_buffer_contents_mut};
 
 use crate::scene::element::Pixmap;
 
@@ -34,6 +34,35 @@ pub(super) fn copy(buffer: &WlBuffer) -> Result<Pixmap, String> {
     .map_err(|error| error.to_string())?
 }
 
+/// Whether a picture of that size can be written into a buffer.
+///
+/// # Errors
+/// A sentence for the client: why not.
+pub(super) fn fits(buffer: &WlBuffer, size: (u32, u32)) -> Result<(), String> {
+    with_buffer_contents(buffer, |_, len, data| Layout::for_picture(&data, len, size).map(|_| ()))
+        .map_err(|error| error.to_string())?
+        .ok_or_else(|| format!("no buffer for {}x{} pixels in XRGB8888", size.0, size.1))
+}
+
+/// Writes an opaque picture into a buffer of just its size.
+///
+/// # Errors
+/// A sentence for the log: it is no such buffer, or its memory was not what the client said.
+pub(super) fn write(buffer: &WlBuffer, picture: &Pixmap) -> Result<(), String> {
+    with_buffer_contents_mut(buffer, |memory, len, data| {
+        let layout = Layout::for_picture(&data, len, (picture.width, picture.height));
+        let layout = layout.ok_or("the picture does not fit into its buffer")?;
+        for (line, from) in picture.pixels.chunks_exact(layout.line).take(layout.height).enumerate() {
+            let to = memory.wrapping_add(layout.offset + line * layout.stride);
+            // SAFETY: `Layout::of` has checked that each line ends within the pool's `len` bytes, which stay mapped
+            // while this closure runs; `from` is our own and as long. Smithay turns a fault into an error.
+            unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, layout.line) };
+        }
+        Ok(())
+    })
+    .map_err(|error| error.to_string())?
+}
+
 /// Where the lines are, in bytes.
 struct Layout {
     offset: usize,
@@ -43,6 +72,13 @@ struct Layout {
 }
 
 impl Layout {
+    /// `None` when it is not a buffer for a picture of just that size.
+    fn for_picture(data: &BufferData, len: usize, (width, height): (u32, u32)) -> Option<Self> {
+        let same = |side: i32, wanted: u32| u32::try_from(side) == Ok(wanted);
+        let right = same(data.width, width) && same(data.height, height) && data.format == Format::Xrgb8888;
+        right.then(|| Self::of(data, len)).flatten()
+    }
+
     /// `None` when not every line is within `len` bytes, or there is none.
     fn of(data: &BufferData, len: usize) -> Option<Self> {
         let number = |value: i32| usize::try_from(value).ok();
@@ -56,6 +92,19 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_is_written_into_a_buffer_of_its_size_alone() {
+        let data = |width, height, format| BufferData { offset: 0, width, height, stride: 12, format };
+        let fits = |data: &BufferData, len| Layout::for_picture(data, len, (2, 3)).is_some();
+        assert!(fits(&data(2, 3, Format::Xrgb8888), 36));
+        assert!(!fits(&data(2, 3, Format::Xrgb8888), 31));
+        for (width, height, format) in
+            [(3, 3, Format::Xrgb8888), (2, 2, Format::Xrgb8888), (-2, 3, Format::Xrgb8888), (2, 3, Format::Argb8888)]
+        {
+            assert!(!fits(&data(width, height, format), 36));
+        }
+    }
 
     #[test]
     fn a_picture_has_to_lie_within_its_pool() {

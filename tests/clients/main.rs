@@ -13,6 +13,7 @@
 
 mod activation;
 mod awake;
+mod capture;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;

@@ -3,7 +3,7 @@
 //! that a converter written only for this test computes from the guest's bytes.
 
 use grantway::backend::headless::{Headless, RendererKind};
-use grantway::backend::{Commit, ImportPath, Imported, OutputId, PixelLayout, Presentation};
+use grantway::backend::{Commit, ImportPath, Imported, OutputId, PixelLayout, Pointer, Presentation};
 
 use grantway::scene::element::{Content, Rect};
 
@@ -107,7 +107,7 @@ impl Case {
     }
 
     fn compare(&self, backend: &mut Headless, output: OutputId, bytes: &[u8], path: ImportPath) {
-        let picture = backend.screenshot(output).unwrap();
+        let picture = backend.screenshot(output, Pointer::With).unwrap();
         let tolerance = tolerance(self.format, path);
         for y in 0..HEIGHT {
             for x in 0..self.layout.width {
@@ -225,7 +225,7 @@ fn a_copy_reads_the_shown_part_alone() {
             (id, Rect { x: *x, y: *y, ..*source }, content)
         });
         assert_eq!(backend.commit(output, frame(contents.collect())), Commit::Submitted);
-        let picture = backend.screenshot(output).unwrap();
+        let picture = backend.screenshot(output, Pointer::With).unwrap();
         for (source, (left, top)) in parts {
             for (x, y) in (0..source.width.min(60 - left)).flat_map(|x| (0..source.height).map(move |y| (x, y))) {
                 let is = pixel(&picture, (left + x).cast_unsigned(), (top + y).cast_unsigned());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grantway::backend::headless::{Headless, RendererKind};
-use grantway::backend::{PixelLayout, Presentation};
+use grantway::backend::{PixelLayout, Pointer, Presentation};
 use grantway::scene::element::{Color, OutputId, Pixmap, Rect, Rotation, Size};
 use grantway::scene::fit::Fit;
 use grantway::scene::kiosk::{Mapping, Showing, StandIn};
@@ -122,7 +122,7 @@ impl Kiosk {
         let id = self.outputs[output];
         self.backend.commit(id, self.scene.frame(id));
         settle(&mut self.backend);
-        self.backend.screenshot(id).unwrap()
+        self.backend.screenshot(id, Pointer::With).unwrap()
     }
 
     /// Lets the guest go, as its link does it.

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grantway::backend::headless::{Headless, OutputConfig, RendererKind};
-use grantway::backend::{Commit, Event, ImportPath, OutputId, PixelLayout, Presentation};
-use grantway::scene::element::{BufferId, Color, Content, Pixmap};
+use grantway::backend::{Commit, Event, ImportPath, OutputId, PixelLayout, Pointer, Presentation};
+use grantway::scene::element::{BufferId, CURSOR_ID, Color, Content, Pixmap};
 
 use crate::support::{
     BACKGROUND, GuestMemory, REFRESH, code, events, frame, headless, noise, only_output, output, pixel, rect, settle,
@@ -15,6 +15,7 @@ use crate::support::{
 
 const BOTH: [RendererKind; 2] = [RendererKind::Pixman, RendererKind::Gl];
 const WHITE: Color = Color { red: 255, green: 255, blue: 255 };
+const RED: Color = Color { red: 200, green: 16, blue: 32 };
 
 fn guest(backend: &mut Headless) -> (GuestMemory, PixelLayout, BufferId) {
     let layout = PixelLayout { width: 20, height: 10, fourcc: code("XR24"), pitch: 80, offset: 0 };
@@ -99,7 +100,7 @@ fn an_evicted_buffer_is_released_once_and_its_pages_unmapped_though_nothing_is_d
         settle(&mut backend);
 
         assert_eq!(backend.commit(id, picture.clone()), Commit::Submitted, "what it covered is drawn again");
-        let shot = backend.screenshot(id).unwrap();
+        let shot = backend.screenshot(id, Pointer::With).unwrap();
         assert_eq!(pixel(&shot, 6, 6), [BACKGROUND.red, BACKGROUND.green, BACKGROUND.blue]);
     }
 }
@@ -121,7 +122,7 @@ fn elements_are_drawn_front_to_back_with_our_own_alpha_but_not_the_guests() {
             (3, rect(0, 0, 30, 30), Content::Solid(WHITE)),
         ]);
         assert_eq!(backend.commit(id, picture.clone()), Commit::Submitted);
-        let shot = backend.screenshot(id).unwrap();
+        let shot = backend.screenshot(id, Pointer::With).unwrap();
         assert_eq!(pixel(&shot, 12, 12), [30, 20, 10], "a guest is opaque");
         assert_eq!(pixel(&shot, 1, 1), [255, 255, 255]);
         assert_eq!(pixel(&shot, 35, 29), [BACKGROUND.red, BACKGROUND.green, BACKGROUND.blue]);
@@ -143,7 +144,7 @@ fn a_part_of_a_buffer_is_shown_where_it_belongs_and_moves_without_a_trace() {
             let part = Content::Buffer { buffer, source: rect(4, 2, 10, 6), version: 1, smooth: false };
             assert_eq!(backend.commit(id, frame(vec![(1, rect(x, y, 10, 6), part)])), Commit::Submitted);
             settle(&mut backend);
-            let shot = backend.screenshot(id).unwrap();
+            let shot = backend.screenshot(id, Pointer::With).unwrap();
             for (column, line) in (0..40).flat_map(|column| (0..30).map(move |line| (column, line))) {
                 let (left, top) = (column - x, line - y);
                 let meant = if (0..10).contains(&left) && (0..6).contains(&top) {
@@ -164,8 +165,8 @@ fn a_part_of_a_buffer_is_shown_where_it_belongs_and_moves_without_a_trace() {
 fn a_screenshot_before_the_first_frame_says_so() {
     let mut backend = headless(RendererKind::Pixman, &[(40, 30)]);
     let id = only_output(&backend);
-    assert_eq!(backend.screenshot(id).unwrap_err(), "the output has not shown anything yet");
-    assert_eq!(backend.screenshot(OutputId(99)).unwrap_err(), "there is no such output");
+    assert_eq!(backend.screenshot(id, Pointer::With).unwrap_err(), "the output has not shown anything yet");
+    assert_eq!(backend.screenshot(OutputId(99), Pointer::With).unwrap_err(), "there is no such output");
 }
 
 #[test]
@@ -176,4 +177,24 @@ fn the_path_is_named_with_its_reason() {
     let imported = backend.import(guest.memory.clone(), layout).unwrap();
     assert_eq!(imported.path, ImportPath::Copy);
     assert_eq!(imported.reason, "pixman can't sample lines of 51 bytes in place: not a multiple of 4");
+}
+
+#[test]
+fn a_picture_without_the_pointer_has_what_lies_below_and_the_display_keeps_it() {
+    for renderer in BOTH {
+        let mut backend = headless(renderer, &[(8, 8)]);
+        let id = only_output(&backend);
+        let below = (7, rect(0, 0, 6, 6), Content::Solid(RED));
+        let elements = vec![(CURSOR_ID.0, rect(2, 2, 6, 6), Content::Solid(WHITE)), below];
+        assert_eq!(backend.commit(id, frame(elements)), Commit::Submitted);
+        let mut looks = |pointer| {
+            let shot = backend.screenshot(id, pointer).unwrap();
+            [(1, 1), (3, 3), (7, 7)].map(|(x, y)| pixel(&shot, x, y))
+        };
+        let rgb = |color: Color| [color.red, color.green, color.blue];
+        let with = [RED, WHITE, WHITE].map(rgb);
+        assert_eq!(looks(Pointer::With), with);
+        assert_eq!(looks(Pointer::Without), [RED, RED, BACKGROUND].map(rgb));
+        assert_eq!(looks(Pointer::With), with);
+    }
 }

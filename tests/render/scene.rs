@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use grantway::backend::headless::{Headless, RendererKind};
-use grantway::backend::{Commit, OutputInfo, PixelLayout, Presentation};
+use grantway::backend::{Commit, OutputInfo, PixelLayout, Pointer, Presentation};
 use grantway::control::Picture;
 use grantway::scene::decoration::{BORDER, TITLE, readable_on};
 use grantway::scene::element::{Color, OutputId, Pixmap, Rect, Size};
@@ -75,7 +75,7 @@ impl Guest {
 fn show(backend: &mut Headless, scene: &Scene, output: OutputId) -> Pixmap {
     assert_eq!(backend.commit(output, scene.frame(output)), Commit::Submitted);
     settle(backend);
-    backend.screenshot(output).unwrap()
+    backend.screenshot(output, Pointer::With).unwrap()
 }
 
 fn start(outputs: &[(u32, u32)]) -> (Headless, Scene, Vec<OutputId>) {

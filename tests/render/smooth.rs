@@ -2,7 +2,7 @@
 //! A window that the user has made larger: pixels in between are mixed, and what is not scaled stays as it is.
 
 use grantway::backend::headless::RendererKind;
-use grantway::backend::{PixelLayout, Presentation};
+use grantway::backend::{PixelLayout, Pointer, Presentation};
 use grantway::scene::element::Content;
 
 use crate::support::{GuestMemory, code, frame, headless, noise, only_output, pixel, rect, settle};
@@ -18,7 +18,7 @@ fn scaled(renderer: RendererKind, smooth: bool) -> Vec<u8> {
     let output = only_output(&backend);
     backend.commit(output, frame(vec![(1, rect(10, 10, 80, 40), content)]));
     settle(&mut backend);
-    let picture = backend.screenshot(output).unwrap();
+    let picture = backend.screenshot(output, Pointer::With).unwrap();
     (10..90).map(|x| pixel(&picture, x, 30)[0]).collect()
 }
 
@@ -48,7 +48,7 @@ fn what_is_not_scaled_is_pixel_for_pixel_beside_what_is() {
         let elements = vec![(1, rect(50, 20, 45, 33), part(true)), (2, rect(3, 4, 20, 10), part(false))];
         backend.commit(output, frame(elements));
         settle(&mut backend);
-        let picture = backend.screenshot(output).unwrap();
+        let picture = backend.screenshot(output, Pointer::With).unwrap();
         for ((x, y), [blue, green, red, _]) in
             (0..200).map(|index| (3 + index % 20, 4 + index / 20)).zip(pixels.as_chunks::<4>().0)
         {

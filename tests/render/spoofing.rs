@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grantway::backend::headless::{Headless, RendererKind};
-use grantway::backend::{PixelLayout, Presentation};
+use grantway::backend::{PixelLayout, Pointer, Presentation};
 use grantway::control::Picture;
 use grantway::scene::decoration::{BORDER, ClientLabel, TITLE};
 use grantway::scene::element::{Color, OutputId, Pixmap, Rect, Size};
@@ -64,7 +64,7 @@ impl Desk {
     fn picture(&mut self) -> Pixmap {
         self.backend.commit(self.output, self.scene.frame(self.output));
         settle(&mut self.backend);
-        self.backend.screenshot(self.output).unwrap()
+        self.backend.screenshot(self.output, Pointer::With).unwrap()
     }
 }
 

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use grantway::backend::Presentation;
 use grantway::backend::headless::{Headless, RendererKind};
+use grantway::backend::{Pointer, Presentation};
 use grantway::scene::element::{Color, Content, OutputId, Pixmap, Rect, Size};
 use grantway::scene::{Scene, SceneOutput, Shown, WindowId, WindowLabel};
 
@@ -61,7 +61,7 @@ impl Desk {
     fn picture(&mut self) -> Pixmap {
         self.backend.commit(self.output, self.scene.frame(self.output));
         settle(&mut self.backend);
-        self.backend.screenshot(self.output).unwrap()
+        self.backend.screenshot(self.output, Pointer::With).unwrap()
     }
 
     fn names_guest_memory(&self) -> bool {

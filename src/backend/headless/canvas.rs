@@ -15,7 +15,7 @@ use smithay::utils::Transform;
 
 use super::RendererKind;
 use crate::backend::render::{Gallery, PaintRenderer, Painter, color32, gles, read_back};
-use crate::backend::{ImportPath, ImportRefused, OutputId, OutputInfo, PixelLayout};
+use crate::backend::{ImportPath, ImportRefused, OutputId, OutputInfo, PixelLayout, Pointer};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
 
@@ -42,7 +42,7 @@ pub(super) trait Canvas: fmt::Debug {
     /// Whether anything had to be drawn.
     fn draw(&mut self, output: OutputId, frame: &Frame) -> Result<bool, String>;
 
-    fn read(&mut self, output: OutputId) -> Result<Pixmap, String>;
+    fn read(&mut self, output: OutputId, pointer: Pointer) -> Result<Pixmap, String>;
 }
 
 /// Starts the renderer.
@@ -65,7 +65,9 @@ struct Picture<R: PaintRenderer, T> {
     target: T,
     tracker: OutputDamageTracker,
     gallery: Gallery<R::TextureId>,
-    drawn: bool,
+    size: (i32, i32),
+    /// What it shows.
+    frame: Option<Frame>,
 }
 
 impl<R: PaintRenderer, T> fmt::Debug for InMemory<R, T> {
@@ -114,7 +116,10 @@ where
             .create_buffer(Fourcc::Abgr8888, (width, height).into())
             .map_err(|error| format!("no picture of {width}x{height} pixels for {}: {error}", output.name))?;
         let tracker = OutputDamageTracker::new((width, height), 1.0, Transform::Normal);
-        self.pictures.insert(output.id, Picture { target, tracker, gallery: Gallery::default(), drawn: false });
+        self.pictures.insert(
+            output.id,
+            Picture { target, tracker, gallery: Gallery::default(), size: (width, height), frame: None },
+        );
         Ok(())
     }
 
@@ -128,23 +133,45 @@ where
         self.painter.prepare(&elements)?;
         let renderer = self.painter.renderer();
         let mut target = renderer.bind(&mut picture.target).map_err(|error| error.to_string())?;
-        let age = usize::from(picture.drawn);
+        let age = usize::from(picture.frame.is_some());
         let result = picture
             .tracker
             .render_output(renderer, &mut target, age, &elements, color32(frame.background))
             .map_err(|error| error.to_string())?;
         let damaged = result.damage.is_some();
-        picture.drawn |= damaged;
+        if damaged {
+            picture.frame = Some(frame.clone());
+        }
         Ok(damaged)
     }
 
-    fn read(&mut self, output: OutputId) -> Result<Pixmap, String> {
+    fn read(&mut self, output: OutputId, pointer: Pointer) -> Result<Pixmap, String> {
         let picture = self.pictures.get_mut(&output).ok_or("there is no such output")?;
-        if !picture.drawn {
-            return Err("the output has not shown anything yet".to_owned());
+        let frame = picture.frame.as_ref().ok_or("the output has not shown anything yet")?;
+        let bare = frame.without_pointer().filter(|_| pointer == Pointer::Without);
+        if let Some(bare) = bare {
+            return compose::<R, T>(&mut self.painter, picture.size, &bare);
         }
         let renderer = self.painter.renderer();
         let target = renderer.bind(&mut picture.target).map_err(|error| error.to_string())?;
         read_back(renderer, &target)
     }
+}
+
+/// A picture of a frame that no output shows.
+fn compose<R, T>(painter: &mut Painter<R>, size: (i32, i32), frame: &Frame) -> Result<Pixmap, String>
+where
+    R: PaintRenderer + ExportMem + Offscreen<T>,
+{
+    let mut target: T =
+        painter.renderer().create_buffer(Fourcc::Abgr8888, size.into()).map_err(|error| error.to_string())?;
+    let mut gallery = Gallery::default();
+    let elements = gallery.elements(painter, frame);
+    painter.prepare(&elements)?;
+    let renderer = painter.renderer();
+    let mut target = renderer.bind(&mut target).map_err(|error| error.to_string())?;
+    OutputDamageTracker::new(size, 1.0, Transform::Normal)
+        .render_output(renderer, &mut target, 0, &elements, color32(frame.background))
+        .map_err(|error| error.to_string())?;
+    read_back(renderer, &target)
 }

@@ -16,7 +16,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use self::canvas::Canvas;
 use super::input::Lamps;
-use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation};
+use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Pointer, Presentation};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, Frame, Pixmap, Rect};
 use crate::time::Time;
@@ -221,8 +221,8 @@ impl Presentation for Headless {
         self.canvas.still(buffer, part)
     }
 
-    fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String> {
-        self.canvas.read(output)
+    fn screenshot(&mut self, output: OutputId, pointer: Pointer) -> Result<Pixmap, String> {
+        self.canvas.read(output, pointer)
     }
 
     /// There are no keyboards.

@@ -20,7 +20,7 @@ use super::monotonic;
 use super::output::{Output, Plan};
 use super::pipeline::{self, Drawn, Pipeline};
 use super::session::{Inbox, Notice, Session};
-use crate::backend::{Commit, Event, OutputId, Scanout};
+use crate::backend::{Commit, Event, OutputId, Pointer, Scanout};
 use crate::scene::element::{ElementId, Frame, Pixmap};
 use crate::time::Time;
 
@@ -335,9 +335,9 @@ impl Device {
     }
 
     /// What an output shows; `None` when the output is not this device's.
-    pub(super) fn screenshot(&mut self, id: OutputId) -> Option<Result<Pixmap, String>> {
+    pub(super) fn screenshot(&mut self, id: OutputId, pointer: Pointer) -> Option<Result<Pixmap, String>> {
         let crtc = self.output(id)?.crtc;
-        Some(self.pipeline.screenshot(crtc))
+        Some(self.pipeline.screenshot(crtc, pointer))
     }
 }
 

@@ -25,7 +25,7 @@ use super::pipeline::{Buffers, Drawn, Pipeline};
 use super::refusal::Refusal;
 use super::scanout::{Means, Refused, Report};
 use crate::backend::render::{Gallery, PaintElement, PaintRenderer, Painter, color32, read_back};
-use crate::backend::{ImportPath, ImportRefused, PixelLayout, Scanout};
+use crate::backend::{ImportPath, ImportRefused, PixelLayout, Pointer, Scanout};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, CURSOR_ID, Content, ElementId, Frame, Pixmap, Rect};
 
@@ -462,15 +462,16 @@ where
         display.report.as_ref()?.tell(element, &means, size)
     }
 
-    fn screenshot(&mut self, crtc: crtc::Handle) -> Result<Pixmap, String> {
+    fn screenshot(&mut self, crtc: crtc::Handle, pointer: Pointer) -> Result<Pixmap, String> {
         let display = self.displays.get_mut(&crtc).ok_or("no such display")?;
         let report = display.report.take().ok_or("nothing was shown yet")?;
-        if let (Some(drawn), []) = (&display.drawn, report.on_planes.as_slice()) {
+        let bare = report.frame.without_pointer().filter(|_| pointer == Pointer::Without);
+        if let (Some(drawn), [], None) = (&display.drawn, report.on_planes.as_slice(), &bare) {
             let picture = read(self.painter.renderer(), &mut drawn.clone());
             display.report = Some(report);
             return picture;
         }
-        let picture = self.compose(crtc, &report.frame);
+        let picture = self.compose(crtc, bare.as_ref().unwrap_or(&report.frame));
         if let Some(display) = self.displays.get_mut(&crtc) {
             display.report = Some(report);
         }

@@ -44,7 +44,9 @@ use self::device::{Device, OutputIds};
 use self::input::Inputs;
 use self::session::{Inbox, Notice, Session};
 use super::input::Lamps;
-use super::{Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Presentation, Scanout, Source};
+use super::{
+    Commit, Event, ImportRefused, Imported, OutputId, OutputInfo, PixelLayout, Pointer, Presentation, Scanout, Source,
+};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, ElementId, Frame, Pixmap, Rect};
 use crate::time::Time;
@@ -367,8 +369,8 @@ impl Presentation for Kms {
         device.pipeline.still(buffer, part)
     }
 
-    fn screenshot(&mut self, output: OutputId) -> Result<Pixmap, String> {
-        let found = self.devices.iter_mut().find_map(|device| device.screenshot(output));
+    fn screenshot(&mut self, output: OutputId, pointer: Pointer) -> Result<Pixmap, String> {
+        let found = self.devices.iter_mut().find_map(|device| device.screenshot(output, pointer));
         found.unwrap_or_else(|| Err("there is no such output".to_owned()))
     }
 

@@ -26,7 +26,7 @@ use super::displays::Displays;
 use super::gpu::{self, Gpu};
 use super::guest_buffers::{AddFramebuffer, OnPlane, PlaneFramebuffer, Source, WithGuests, add_raw};
 use crate::backend::render::gles;
-use crate::backend::{ImportPath, ImportRefused, PixelLayout, Scanout};
+use crate::backend::{ImportPath, ImportRefused, PixelLayout, Pointer, Scanout};
 use crate::buffer::memory::BufferMemory;
 use crate::scene::element::{BufferId, ElementId, Frame, Pixmap, Rect};
 
@@ -96,7 +96,7 @@ pub(super) trait Pipeline: fmt::Debug {
     fn scanout(&self, crtc: crtc::Handle, element: ElementId) -> Option<Scanout>;
 
     /// Reads back the frame handed over last; what planes show of guests is read where it lies.
-    fn screenshot(&mut self, crtc: crtc::Handle) -> Result<Pixmap, String>;
+    fn screenshot(&mut self, crtc: crtc::Handle, pointer: Pointer) -> Result<Pixmap, String>;
 }
 
 /// Makes the pipeline of a device.
