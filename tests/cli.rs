@@ -143,8 +143,8 @@ fn bad_values_of_every_configuration_key_get_one_line() {
     let keys = keys_of(include_str!("../assets/grantway.toml"));
     assert!(keys.len() > 25, "{keys:?}");
     for (table, key) in &keys {
-        // No key takes a list, and none takes this text or this number.
-        for value in ["[]", "\"\\u0007\"", "-1"] {
+        // No key takes a list of lists, and none takes this text or this number.
+        for value in ["[[]]", "\"\\u0007\"", "-1"] {
             let line = check(&format!("{table}\n{key} = {value}\n"));
             assert!(line.contains(key), "{key} = {value}: {line}");
         }

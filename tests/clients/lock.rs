@@ -91,13 +91,16 @@ fn tap(dom0: &mut Dom0, code: u32) {
 fn a_locked_session_shows_nothing_but_the_lock_and_nobody_else_gets_input() {
     let mut dom0 = Dom0::privileged();
     let mut notes = Window::open(&dom0.socket, "notes", (200, 100), RED);
-    dom0.content("notes");
+    let area = dom0.content("notes");
+    dom0.wait_pixel(area.x + 5, area.y + 5, RED);
     let guest = dom0.desk.find_guest("web").unwrap().connectors[0].window.clone().unwrap();
     dom0.click(guest.x + 10, guest.y + 10);
     dom0.desk.input(InputAction::Pointer { x: 980, y: 480 });
     let before = dom0.guest_events();
     dom0.key(KEY_A, true);
     wait_for("the guest's key", || (dom0.guest_events() == before + 1).then_some(()));
+    // The ring of the window with the keyboard.
+    dom0.wait_pixel(guest.x - 5, guest.y + 10, [255, 214, 64]);
     let unlocked = dom0.desk.output_picture();
 
     // What the guest holds is released, and it is told of no more.
