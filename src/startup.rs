@@ -19,6 +19,7 @@ use crate::guest::policy::{GuestPolicy, InputPolicy, PolicyFor};
 use crate::input::{self, Allowed, Bindings, Chord, Confine, Keymap, Seat};
 use crate::kbdif;
 use crate::scene::element::Color;
+use crate::scene::fit::Fit;
 use crate::scene::layout::Region;
 use crate::state::{Parts, State};
 use crate::wayland::{self, KeyboardLayout, Wayland};
@@ -199,6 +200,7 @@ fn policy(config: Config) -> PolicyFor {
             label: guest.label(name).to_owned(),
             color: Color { red: color.red, green: color.green, blue: color.blue },
             fullscreen: guest.fullscreen,
+            fit: guest.fit.map_or(Fit::Scale, kiosk::fit_of),
             routing: routing(&guest),
             be_alloc: guest.be_alloc,
             limits: limits(&own_limits),
@@ -248,6 +250,7 @@ fn bindings(keys: &KeysConfig) -> Bindings {
         Chord::Region(Region::LeftHalf),
         Chord::Region(Region::RightHalf),
         Chord::NaturalSize,
+        Chord::NextFit,
         Chord::Minimise,
         Chord::Close,
         Chord::ReleasePointer,

@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[path = "render/fitting.rs"]
+mod fitting;
 #[path = "render/formats.rs"]
 mod formats;
 #[path = "render/kiosk.rs"]

@@ -230,6 +230,9 @@ pub struct KeysConfig {
     /// Gives it the size of its picture.
     #[serde(deserialize_with = "optional")]
     pub natural_size: Option<Key>,
+    /// Shows its guest's picture the next way: scaled, in the middle, and so on.
+    #[serde(deserialize_with = "optional")]
+    pub next_fit: Option<Key>,
     /// Takes it off the screen.
     #[serde(deserialize_with = "optional")]
     pub minimise: Option<Key>,
@@ -259,6 +262,7 @@ impl Default for KeysConfig {
             left_half: Some(Key(105)),
             right_half: Some(Key(106)),
             natural_size: Some(Key(108)),
+            next_fit: Some(Key(31)),
             minimise: Some(Key(50)),
             close: Some(Key(17)),
             release_pointer: Some(Key(25)),
@@ -271,7 +275,7 @@ impl Default for KeysConfig {
 impl KeysConfig {
     /// The chords' names in the file, with their keys.
     #[must_use]
-    pub const fn chords(&self) -> [(&'static str, Option<Key>); 13] {
+    pub const fn chords(&self) -> [(&'static str, Option<Key>); 14] {
         [
             ("secure-attention", Some(self.secure_attention)),
             ("next-guest", self.next_guest),
@@ -281,6 +285,7 @@ impl KeysConfig {
             ("left-half", self.left_half),
             ("right-half", self.right_half),
             ("natural-size", self.natural_size),
+            ("next-fit", self.next_fit),
             ("minimise", self.minimise),
             ("close", self.close),
             ("release-pointer", self.release_pointer),

@@ -21,6 +21,8 @@ pub enum Chord {
     Region(Region),
     /// Gives the window with the focus the size of its picture.
     NaturalSize,
+    /// Shows the picture of the window with the focus the next way.
+    NextFit,
     /// Takes the window with the focus off the screen.
     Minimise,
     /// Closes the window with the focus, if it is one of Dom0's own clients'.

@@ -102,6 +102,11 @@ impl Desktop {
         places.into_iter().for_each(|place| self.keep_in_mind(place));
     }
 
+    /// How a window is shown has changed, beside its place.
+    pub(super) const fn is_rearranged(&mut self) {
+        self.rearranged = true;
+    }
+
     pub(super) const fn take_rearranged(&mut self) -> bool {
         std::mem::replace(&mut self.rearranged, false)
     }
@@ -121,6 +126,7 @@ impl Desktop {
         let Some(index) = self.left.iter().position(|left| left.is_of(&name)) else { return };
         let Some(left) = self.left.remove(index) else { return };
         window.set_area(left.area, font);
+        window.set_fit(left.fit);
         window.place = outputs.iter().position(|output| output.id == left.output).map(|output| {
             let Size { width, height } = decoration::outer_size(window.inside());
             Place { output, rect: Rect { x: left.corner.0, y: left.corner.1, width, height } }
@@ -294,7 +300,8 @@ fn remembered(window: &Window, outputs: &[SceneOutput]) -> Option<Remembered> {
     let place = window.place?;
     let (guest, connector) = window.name()?;
     let output = outputs.get(place.output)?.id;
-    Some(Remembered { guest, connector, output, corner: (place.rect.x, place.rect.y), area: window.area() })
+    let (corner, area, fit) = ((place.rect.x, place.rect.y), window.area(), window.decided_fit());
+    Some(Remembered { guest, connector, output, corner, area, fit })
 }
 
 /// Leaves a window where it was, in its present size, if it can stay there; in any case where the user has put it.

@@ -17,6 +17,7 @@ pub mod kiosk;
 pub mod layout;
 mod places;
 pub mod sight;
+mod sizing;
 pub mod text;
 pub mod window;
 
@@ -33,7 +34,6 @@ use self::face::Face;
 use self::focus::Stage;
 pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
-use self::layout::Region;
 pub use self::places::Remembered;
 use self::text::Font;
 use self::window::{FIRST_ELEMENT, Window};
@@ -309,30 +309,6 @@ impl Scene {
         }
     }
 
-    /// Gives a window another size, as the user wants it. A guest's picture is scaled to fit, in its own shape; for a
-    /// client's window the size is returned that its client is to draw, or `None` for its own. In a kiosk, and full
-    /// screen, nothing happens.
-    pub fn size_window(&mut self, id: WindowId, wanted: Wanted) -> Option<Size> {
-        let index = self.windows.iter().position(|window| window.id == id)?;
-        self.damage(id);
-        let wanted = self.on_its_output(index, wanted);
-        let size = self.layout.get_mut().size_to(index, wanted, &mut self.windows, &self.outputs, self.font.as_ref());
-        self.damage(id);
-        size
-    }
-
-    /// The same with a rectangle on the window's output in the place of one on the plane of all outputs.
-    fn on_its_output(&self, index: usize, wanted: Wanted) -> Wanted {
-        let areas = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
-        let place = self.windows.get(index).and_then(|window| window.place);
-        match (wanted, place.and_then(|place| areas.get(place.output))) {
-            (Wanted::Edges { from, edges, by }, Some(area)) => {
-                Wanted::Edges { from: Rect { x: from.x.saturating_sub(area.rect.x), ..from }, edges, by }
-            }
-            (wanted, _) => wanted,
-        }
-    }
-
     /// Takes a window off the screen until it is wanted again, or brings it back. In a kiosk nothing happens.
     pub fn set_minimised(&mut self, id: WindowId, minimised: bool) {
         if self.is_kiosk() || self.is_minimised(id) == minimised {
@@ -352,12 +328,6 @@ impl Scene {
     #[must_use]
     pub fn is_minimised(&self, id: WindowId) -> bool {
         self.window(id).is_some_and(|window| window.minimised)
-    }
-
-    /// The part of its output that a window was given, and still has.
-    #[must_use]
-    pub fn region(&self, id: WindowId) -> Option<Region> {
-        self.window(id)?.given.map(|given| given.region)
     }
 
     /// Marks the window that has the keyboard.

@@ -126,6 +126,10 @@ impl State {
             Outcome::Resize { window, from, edges, by } => {
                 self.size_window(window, Wanted::Edges { from, edges, by });
             }
+            Outcome::Pan { window, from, by } => {
+                self.scene.pan_window(window, from, by);
+                self.look();
+            }
             Outcome::Dismiss(window) => {
                 self.scene.dismiss(window);
                 self.look();
@@ -151,6 +155,12 @@ impl State {
             Outcome::Command(Command::Help) => self.scene.toggle_help(),
             Outcome::Command(Command::Close) => self.close_focused(),
             Outcome::Command(Command::NaturalSize) => self.size_focused(Wanted::Natural),
+            Outcome::Command(Command::NextFit) => {
+                if let Some(window) = self.desk.seat.focus() {
+                    self.scene.next_fit(window);
+                    self.look();
+                }
+            }
             Outcome::Command(Command::Terminate) => {
                 tracing::info!("the session ends, as the user's keys say");
                 self.terminate = true;

@@ -9,6 +9,8 @@ use grantway::scene::{Wanted, WindowId};
 
 use crate::desk::{Desk, ESC, LEFT, MODIFIER, RIGHT};
 
+const MIDDLE: u32 = 0x112;
+
 const UP: u32 = 103;
 
 /// Does what the seat wants of windows; how often it wanted anything.
@@ -20,6 +22,7 @@ fn follow(desk: &mut Desk) -> usize {
             Outcome::Resize { window, from, edges, by } => {
                 desk.scene.size_window(window, Wanted::Edges { from, edges, by });
             }
+            Outcome::Pan { window, from, by } => desk.scene.pan_window(window, from, by),
             _ => continue,
         }
         wanted += 1;
@@ -124,6 +127,46 @@ fn borders_and_corners_change_the_size() {
         assert_eq!(desk.seat.take_outcomes(), [resize], "at {place:?}");
         desk.button(LEFT, false);
     }
+}
+
+#[test]
+fn the_reserved_key_and_the_middle_button_draw_the_picture_along() {
+    let (mut desk, first, _) = Desk::two();
+    let Rect { x, y, width, height } = outer(&desk, first);
+    desk.point(x + width - 1, y + height - 1);
+    desk.button(LEFT, true);
+    desk.moved(-200, -150);
+    assert_eq!(follow(&mut desk), 1);
+    desk.button(LEFT, false);
+    desk.scene.next_fit(first);
+    desk.look();
+    let place = corner(&desk, first);
+    let content = desk.scene.stage().spot(first).unwrap().content;
+    desk.told();
+    let seen = |desk: &Desk| desk.scene.stage().spot(first).unwrap().source;
+    assert_eq!(seen(&desk), Rect { x: 100, y: 75, width: 200, height: 150 });
+    desk.point(content.x + 50, content.y + 50);
+    desk.told();
+    desk.key(MODIFIER, true);
+    desk.button(MIDDLE, true);
+    for step in 1..=3 {
+        desk.moved(10, -5);
+        assert_eq!(follow(&mut desk), 1);
+        assert_eq!(seen(&desk), Rect { x: 100 - 10 * step, y: 75 + 5 * step, width: 200, height: 150 });
+    }
+    desk.button(MIDDLE, false);
+    desk.moved(10, 10);
+    assert_eq!(follow(&mut desk), 0);
+    desk.key(MODIFIER, false);
+    assert_eq!(corner(&desk, first), place, "the window stays");
+    assert!(!desk.told().iter().any(|told| told.contains("274")), "no guest hears of the button");
+    // Full screen there is nothing to draw along.
+    desk.scene.set_fullscreen(Some(first));
+    desk.look();
+    desk.key(MODIFIER, true);
+    desk.button(MIDDLE, true);
+    desk.moved(10, 10);
+    assert_eq!(follow(&mut desk), 0);
 }
 
 #[test]

@@ -320,6 +320,7 @@ impl Seat {
             Chord::Help => self.out.push(Outcome::Command(Command::Help)),
             Chord::Minimise => self.out.push(Outcome::Command(Command::Minimise)),
             Chord::Close => self.out.push(Outcome::Command(Command::Close)),
+            Chord::NextFit => self.out.push(Outcome::Command(Command::NextFit)),
             Chord::NaturalSize => self.out.push(Outcome::Command(Command::NaturalSize)),
             Chord::ReleasePointer => self.grab = None,
         }
