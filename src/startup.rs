@@ -20,7 +20,7 @@ use crate::input::{self, Allowed, Bindings, Chord, Confine, Keymap, Seat};
 use crate::kbdif;
 use crate::scene::element::Color;
 use crate::scene::fit::Fit;
-use crate::scene::layout::Region;
+use crate::scene::layout::{Region, Workspace};
 use crate::state::{Parts, State};
 use crate::wayland::{self, KeyboardLayout, Wayland};
 use crate::xen;
@@ -258,7 +258,10 @@ fn bindings(keys: &KeysConfig) -> Bindings {
         Chord::Terminate,
     ]);
     let chords = chords.filter_map(|((_, key), chord)| Some((key?.code(), chord)));
-    Bindings { modifier: keys.reserved.code(), chords: chords.collect() }
+    let workspaces = keys.workspace_keys();
+    let workspaces =
+        workspaces.filter_map(|(number, key)| Some((key.code(), Chord::Workspace(Workspace::new(number)?))));
+    Bindings { modifier: keys.reserved.code(), chords: chords.chain(workspaces).collect() }
 }
 
 /// Listens for Dom0's own clients, where the configuration wants them.

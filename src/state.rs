@@ -31,6 +31,7 @@ pub mod kiosk;
 mod places;
 mod power;
 mod status;
+mod workspaces;
 
 bitflags! {
     /// What the event loop found ready.
@@ -119,6 +120,7 @@ pub struct State {
     accounts: Accounts,
     control: Server,
     places: Option<Places>,
+    announced: Announced,
     flips: Vec<(WindowId, FlipToken)>,
     lost: Option<String>,
     /// Set on the way down: when we go at the latest.
@@ -151,6 +153,7 @@ use input::Desk;
 use kiosk::KioskPlan;
 use places::Places;
 use power::Power;
+use workspaces::Announced;
 
 impl State {
     /// Puts the subsystems together, and begins to follow xenstore.
@@ -178,6 +181,7 @@ impl State {
             accounts: Accounts::default(),
             control: parts.control,
             places: parts.places.map(Places::open),
+            announced: Announced::default(),
             flips: Vec::new(),
             lost: None,
             stop_by: None,
@@ -202,6 +206,7 @@ impl State {
         }
         self.refresh_input(now);
         self.follow_idleness(now);
+        self.follow_workspace(now);
         self.pace(now);
         self.redraw(now);
         self.flush_clients();
@@ -378,6 +383,7 @@ impl State {
             Request::Screenshot { target } => {
                 self.screenshot(&target).map_or_else(Response::Error, Response::Screenshot)
             }
+            Request::Workspace { number } => self.control_workspace(number),
             Request::Fullscreen { guest } => self.fullscreen(guest.as_ref()),
             Request::Output { output, on } => {
                 self.power_by_name(output.as_deref(), on, now).map_or_else(Response::Error, |()| Response::Done)
@@ -425,6 +431,7 @@ impl State {
             self.registry.deadline(),
             self.idle_at(),
             self.places.as_ref().and_then(Places::due),
+            self.announced.due(),
             self.stop_by,
         ];
         deadlines.into_iter().flatten().min()

@@ -36,3 +36,5 @@ mod stopped;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]
 #[path = "render/support.rs"]
 mod support;
+#[path = "render/workspaces.rs"]
+mod workspaces;

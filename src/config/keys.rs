@@ -233,6 +233,8 @@ pub struct KeysConfig {
     /// Shows its guest's picture the next way: scaled, in the middle, and so on.
     #[serde(deserialize_with = "optional")]
     pub next_fit: Option<Key>,
+    /// Whether 1 to 9, where they are no other chord's, show a workspace, and with Shift move a window to it.
+    pub workspaces: bool,
     /// Takes it off the screen.
     #[serde(deserialize_with = "optional")]
     pub minimise: Option<Key>,
@@ -263,6 +265,7 @@ impl Default for KeysConfig {
             right_half: Some(Key(106)),
             natural_size: Some(Key(108)),
             next_fit: Some(Key(31)),
+            workspaces: true,
             minimise: Some(Key(50)),
             close: Some(Key(17)),
             release_pointer: Some(Key(25)),
@@ -292,6 +295,13 @@ impl KeysConfig {
             ("help", self.help),
             ("terminate", self.terminate),
         ]
+    }
+
+    /// The keys of the workspaces, by these' numbers.
+    pub fn workspace_keys(&self) -> impl Iterator<Item = (u8, Key)> {
+        let taken = self.chords().map(|(_, key)| key);
+        let keys = (1..=9_u8).map(|number| (number, Key(u16::from(number) + 1)));
+        keys.filter(move |(_, key)| self.workspaces && !taken.contains(&Some(*key)))
     }
 
     /// The first key of the section that has no meaning beside the others, and why.

@@ -19,7 +19,7 @@ pub use self::seat::{Refusal, Seat};
 pub use self::world::{Allowed, Confine, Device, Owner, PointerKind, Policy, Target, World};
 use crate::scene::element::Rect;
 use crate::scene::focus::WindowId;
-use crate::scene::layout::{Edges, Region};
+use crate::scene::layout::{Edges, Region, Workspace};
 
 /// What a guest is told. Positions are pixels of its window's content as the guest knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,10 @@ pub enum Command {
     NaturalSize,
     /// The picture of the window with the focus is shown the next way.
     NextFit,
+    /// A workspace is shown.
+    Workspace(Workspace),
+    /// The window with the focus goes to a workspace.
+    Send(Workspace),
     /// The window with the focus is taken off the screen.
     Minimise,
     /// The window with the focus is closed, if it is a client's.

@@ -76,7 +76,7 @@ impl Desktop {
 
     /// What is seen of a window, on its output.
     fn showing(&self, view: View<'_>, window: &Window) -> Option<Showing> {
-        let place = window.place.filter(|_| !window.minimised)?;
+        let place = window.place.filter(|_| !window.is_away())?;
         let output = view.outputs.get(place.output)?;
         match self.full_screen_on(view, place.output) {
             None => {
@@ -260,7 +260,7 @@ impl Arrangement for Desktop {
         let content = content.intersection(&Rect { x: 0, y: 0, width, height })?;
         let in_front = view.windows.iter().rev().take_while(|other| other.id != window.id);
         let covers = in_front
-            .filter(|other| !other.minimised)
+            .filter(|other| !other.is_away())
             .filter_map(|other| other.place)
             .filter(|place| place.output == index);
         sight::is_seen(content, covers.map(|place| place.rect)).then_some(output)
@@ -285,7 +285,7 @@ impl Arrangement for Desktop {
             return;
         }
         for window in view.windows.iter().rev() {
-            if let Some(place) = window.place.filter(|place| place.output == index && !window.minimised) {
+            if let Some(place) = window.place.filter(|place| place.output == index && !window.is_away()) {
                 window.elements(&place.rect, view.look(window), out);
             }
         }
@@ -306,7 +306,7 @@ fn remembered(window: &Window, outputs: &[SceneOutput]) -> Option<Remembered> {
 
 /// Leaves a window where it was, in its present size, if it can stay there; in any case where the user has put it.
 fn keep(windows: &mut [Window], outputs: &[SceneOutput], index: usize, before: Place) {
-    let (outputs, taken) = areas(windows, outputs);
+    let (outputs, taken) = areas(windows, outputs, index);
     if let Some(window) = windows.get_mut(index) {
         let size = decoration::outer_size(window.inside());
         let rect = Rect { width: size.width, height: size.height, ..before.rect };
@@ -321,17 +321,19 @@ fn keep(windows: &mut [Window], outputs: &[SceneOutput], index: usize, before: P
 
 /// Places a window, unless it has a place.
 fn place(windows: &mut [Window], outputs: &[SceneOutput], index: usize) {
-    let (outputs, taken) = areas(windows, outputs);
+    let (outputs, taken) = areas(windows, outputs, index);
     if let Some(window) = windows.get_mut(index).filter(|window| window.place.is_none()) {
         window.moved = false;
         window.place = layout::place(&outputs, &taken, decoration::outer_size(window.inside()));
     }
 }
 
-/// The outputs' sizes, and where windows are.
-fn areas(windows: &[Window], outputs: &[SceneOutput]) -> (Vec<Size>, Vec<Place>) {
+/// The outputs' sizes, and where the windows of the same workspace are.
+fn areas(windows: &[Window], outputs: &[SceneOutput], index: usize) -> (Vec<Size>, Vec<Place>) {
     let sizes = outputs.iter().map(|output| output.size).collect();
-    (sizes, windows.iter().filter_map(|window| window.place).collect())
+    let workspace = windows.get(index).map(|window| window.workspace);
+    let beside = windows.iter().filter(|window| Some(window.workspace) == workspace);
+    (sizes, beside.filter_map(|window| window.place).collect())
 }
 
 const fn size_of(rect: &Rect) -> Size {

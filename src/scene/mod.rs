@@ -20,6 +20,7 @@ pub mod sight;
 mod sizing;
 pub mod text;
 pub mod window;
+mod workspaces;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -38,6 +39,7 @@ pub use self::places::Remembered;
 use self::text::Font;
 use self::window::{FIRST_ELEMENT, Window};
 pub use self::window::{Shown, WindowId};
+use self::workspaces::Workspaces;
 use crate::time::Time;
 
 /// What shows where no window is.
@@ -102,6 +104,7 @@ pub struct Scene {
     attention: bool,
     banner: Option<Rc<Pixmap>>,
     help: Help,
+    workspaces: Workspaces,
     damaged: BTreeSet<OutputId>,
 }
 
@@ -134,6 +137,7 @@ impl Scene {
             attention: false,
             banner,
             help: Help::default(),
+            workspaces: Workspaces::default(),
             damaged: BTreeSet::new(),
         }
     }
@@ -181,7 +185,7 @@ impl Scene {
         let id = WindowId(self.next);
         self.next += 1;
         let mut window = Window::new(id, face, within_limits(content_size), self.font.as_ref());
-        window.slot = slot;
+        (window.slot, window.workspace) = (slot, self.workspace());
         // The guest is back.
         let name = window.name();
         let old = self.windows.iter().find(|old| old.gone && old.name() == name).map(|old| old.id);
@@ -265,6 +269,9 @@ impl Scene {
     /// where is fixed.
     pub fn set_fullscreen(&mut self, id: Option<WindowId>) {
         let id = id.filter(|id| self.windows.iter().any(|window| window.id == *id));
+        if let Some(workspace) = id.and_then(|id| self.workspace_of(id)) {
+            self.set_workspace(workspace);
+        }
         if self.layout.get_mut().set_fullscreen(id) {
             self.damage_all();
         }
@@ -424,6 +431,7 @@ impl Scene {
         frame.elements.extend(self.cursor_on(output.id));
         if !self.attention {
             frame.elements.extend(self.help_on(output));
+            frame.elements.extend(self.note_on(output));
         }
         if self.attention {
             frame.elements.extend(self.banner.as_ref().and_then(|banner| banner_element(banner, output.size)));

@@ -8,7 +8,7 @@ use super::element::{BufferId, Color, Content, Element, ElementId, Pixmap, Rect,
 use super::face::Face;
 use super::fit::{self, Fit, Fitted};
 use super::kiosk::{self, STILL_INTERVAL};
-use super::layout::{Place, Region};
+use super::layout::{Place, Region, Workspace};
 use super::text::Font;
 use crate::time::Time;
 
@@ -62,6 +62,9 @@ pub(super) struct Window {
     pub(super) moved: bool,
     /// The user has taken it off the screen.
     pub(super) minimised: bool,
+    /// The workspace that it is on, and whether another one is shown.
+    pub(super) workspace: Workspace,
+    pub(super) elsewhere: bool,
     /// The part of its output that it was given, and how it was before.
     pub(super) given: Option<Given>,
     /// Which of the kiosk's mappings it is for.
@@ -136,6 +139,8 @@ impl Window {
             place: None,
             moved: false,
             minimised: false,
+            workspace: Workspace::FIRST,
+            elsewhere: false,
             given: None,
             slot: None,
             drew: false,
@@ -174,6 +179,11 @@ impl Window {
     /// What the user has made of its size.
     pub(super) const fn area(&self) -> Option<Size> {
         self.area
+    }
+
+    /// Whether it is off the screen, as the user wants it.
+    pub(super) const fn is_away(&self) -> bool {
+        self.minimised || self.elsewhere
     }
 
     /// The size of what the frame is around.

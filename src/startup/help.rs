@@ -32,7 +32,12 @@ const BUTTONS: [(&str, &str); 3] = [
 pub(super) fn tell(scene: &mut Scene, keys: &KeysConfig) {
     let chords = keys.chords().into_iter().zip(DOES).filter_map(|((_, key), does)| Some((key?.to_string(), does)));
     let buttons = BUTTONS.map(|(key, does)| (key.to_owned(), does));
-    let lines: Vec<_> = chords.chain(buttons).map(|(key, does)| HelpLine { key, does }).collect();
+    let workspaces = keys.workspaces.then_some([
+        ("1 to 9".to_owned(), "another workspace"),
+        ("shift, 1 to 9".to_owned(), "the window to another one"),
+    ]);
+    let workspaces = workspaces.into_iter().flatten();
+    let lines: Vec<_> = chords.chain(workspaces).chain(buttons).map(|(key, does)| HelpLine { key, does }).collect();
     let by = keys.help.map(|key| key.to_string());
     scene.set_help(&keys.reserved.to_string(), &lines, by.as_deref());
 }

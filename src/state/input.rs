@@ -161,6 +161,8 @@ impl State {
                     self.look();
                 }
             }
+            Outcome::Command(Command::Workspace(workspace)) => self.show_workspace(workspace),
+            Outcome::Command(Command::Send(workspace)) => self.send_focused(workspace),
             Outcome::Command(Command::Terminate) => {
                 tracing::info!("the session ends, as the user's keys say");
                 self.terminate = true;
@@ -206,10 +208,12 @@ impl State {
     /// The windows of each guest that may have the focus, by the order in which they came.
     fn guests_to_focus(&self, hidden_too: bool) -> Vec<Vec<WindowId>> {
         let world = self.desk.seat.world();
+        let workspace = self.scene.workspace();
         let may = |window: &WindowId| {
             let policy = world.target(*window).map(|target| target.policy.allowed);
             let allowed = policy.is_some_and(|allowed| allowed != crate::input::Allowed::View);
-            allowed && (hidden_too || world.is_shown(*window) || self.scene.is_minimised(*window))
+            let here = self.scene.workspace_of(*window) == Some(workspace);
+            allowed && here && (hidden_too || world.is_shown(*window) || self.scene.is_minimised(*window))
         };
         let links = self.registry.devices_by_key().filter_map(|(_, entry)| entry.link());
         let mut guests: Vec<Vec<WindowId>> =

@@ -4,7 +4,7 @@
 use grantway::input::{Command, Outcome};
 use grantway::scene::decoration::TITLE;
 use grantway::scene::element::Rect;
-use grantway::scene::layout::{Edges, Region};
+use grantway::scene::layout::{Edges, Region, Workspace};
 use grantway::scene::{Wanted, WindowId};
 
 use crate::desk::{Desk, ESC, LEFT, MODIFIER, RIGHT};
@@ -225,4 +225,27 @@ fn the_arrow_chords_are_commands_and_no_guest_sees_them() {
     desk.seat.take_outcomes();
     desk.chord(UP);
     assert_eq!(desk.seat.take_outcomes(), [], "not during secure attention");
+}
+
+#[test]
+fn a_digit_shows_a_workspace_and_with_shift_takes_the_window_there() {
+    let (mut desk, first, _) = Desk::two();
+    desk.seat.focus_window(first);
+    desk.told();
+    desk.seat.take_outcomes();
+    let three = Workspace::new(3).unwrap();
+    desk.chord(4);
+    assert_eq!(desk.seat.take_outcomes(), [Outcome::Command(Command::Workspace(three))]);
+    for shift in [42, 54] {
+        desk.key(MODIFIER, true);
+        desk.key(shift, true);
+        desk.tap(4);
+        desk.key(shift, false);
+        desk.key(MODIFIER, false);
+        assert_eq!(desk.seat.take_outcomes(), [Outcome::Command(Command::Send(three))], "and no guest hears of it");
+    }
+    desk.chord(ESC);
+    desk.seat.take_outcomes();
+    desk.chord(4);
+    assert_eq!(desk.seat.take_outcomes(), [], "secure attention");
 }
