@@ -20,13 +20,18 @@ fn a_guest_on_a_workspace_that_is_not_shown_goes_on_and_is_found_again() {
     let hidden = desk.wait_connector("web", 0, |connector| connector.window.is_none());
     let status = desk.status();
     assert_eq!((status.workspace, status.focus), (Some(3), None), "nobody has the keyboard");
+    let ink = [236, 238, 242];
+    wait_for("the note", || {
+        let picture = desk.output_picture();
+        (560..720).any(|x| (340..380).any(|y| picture.at(x, y) == ink)).then_some(())
+    });
     desk.keep_picture("workspace.png");
     desk.wait_connector("web", 0, |connector| connector.events > hidden.events + 3);
     // What the screen says about it goes by itself.
     let ground = wait_for("the note to go", || {
         let picture = desk.output_picture();
         let ground = picture.at(5, 5);
-        (560..720).all(|x| picture.at(x, 360) == ground).then_some(ground)
+        (560..720).all(|x| (340..380).all(|y| picture.at(x, y) == ground)).then_some(ground)
     });
     assert_ne!(ground, [0; 3]);
     assert_eq!(desk.ask(&Request::Workspace { number: 1 }), Response::Done);
