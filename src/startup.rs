@@ -19,7 +19,8 @@ use crate::guest::policy::{GuestPolicy, InputPolicy, PolicyFor};
 use crate::input::{self, Allowed, Bindings, Chord, Confine, Keymap, Seat};
 use crate::kbdif;
 use crate::scene::element::Color;
-use crate::scene::layout::Region;
+use crate::scene::fit::Fit;
+use crate::scene::layout::{Region, Workspace};
 use crate::state::{Parts, State};
 use crate::wayland::{self, KeyboardLayout, Wayland};
 use crate::xen;
@@ -199,6 +200,7 @@ fn policy(config: Config) -> PolicyFor {
             label: guest.label(name).to_owned(),
             color: Color { red: color.red, green: color.green, blue: color.blue },
             fullscreen: guest.fullscreen,
+            fit: guest.fit.map_or(Fit::Scale, kiosk::fit_of),
             routing: routing(&guest),
             be_alloc: guest.be_alloc,
             limits: limits(&own_limits),
@@ -249,6 +251,7 @@ fn bindings(keys: &KeysConfig) -> Bindings {
         Chord::Region(Region::LeftHalf),
         Chord::Region(Region::RightHalf),
         Chord::NaturalSize,
+        Chord::NextFit,
         Chord::Minimise,
         Chord::Close,
         Chord::ReleasePointer,
@@ -256,7 +259,10 @@ fn bindings(keys: &KeysConfig) -> Bindings {
         Chord::Terminate,
     ]);
     let chords = chords.filter_map(|((_, key), chord)| Some((key?.code(), chord)));
-    Bindings { modifier: keys.reserved.code(), chords: chords.collect() }
+    let workspaces = keys.workspace_keys();
+    let workspaces =
+        workspaces.filter_map(|(number, key)| Some((key.code(), Chord::Workspace(Workspace::new(number)?))));
+    Bindings { modifier: keys.reserved.code(), chords: chords.chain(workspaces).collect() }
 }
 
 /// Listens for Dom0's own clients, where the configuration wants them.

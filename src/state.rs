@@ -33,6 +33,7 @@ mod lock;
 mod places;
 mod power;
 mod status;
+mod workspaces;
 
 bitflags! {
     /// What the event loop found ready.
@@ -121,6 +122,7 @@ pub struct State {
     accounts: Accounts,
     control: Server,
     places: Option<Places>,
+    announced: Announced,
     flips: Vec<(WindowId, FlipToken)>,
     lost: Option<String>,
     /// Set on the way down: when we go at the latest.
@@ -153,6 +155,7 @@ use input::Desk;
 use kiosk::KioskPlan;
 use places::Places;
 use power::Power;
+use workspaces::Announced;
 
 impl State {
     /// Puts the subsystems together, and begins to follow xenstore.
@@ -180,6 +183,7 @@ impl State {
             accounts: Accounts::default(),
             control: parts.control,
             places: parts.places.map(Places::open),
+            announced: Announced::default(),
             flips: Vec::new(),
             lost: None,
             stop_by: None,
@@ -204,6 +208,7 @@ impl State {
         }
         self.refresh_input(now);
         self.follow_idleness(now);
+        self.follow_workspace(now);
         self.pace(now);
         self.redraw(now);
         self.flush_clients();
@@ -383,6 +388,7 @@ impl State {
             Request::Screenshot { target } => {
                 self.screenshot(&target).map_or_else(Response::Error, Response::Screenshot)
             }
+            Request::Workspace { number } => self.control_workspace(number),
             Request::Fullscreen { guest } => self.fullscreen(guest.as_ref()),
             Request::Output { output, on } => {
                 self.power_by_name(output.as_deref(), on, now).map_or_else(Response::Error, |()| Response::Done)
@@ -430,6 +436,7 @@ impl State {
             self.registry.deadline(),
             self.idle_at(),
             self.places.as_ref().and_then(Places::due),
+            self.announced.due(),
             self.stop_by,
         ];
         deadlines.into_iter().flatten().min()

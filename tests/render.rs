@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+#[path = "render/fitting.rs"]
+mod fitting;
 #[path = "render/formats.rs"]
 mod formats;
 #[path = "render/kiosk.rs"]
@@ -34,3 +36,5 @@ mod stopped;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]
 #[path = "render/support.rs"]
 mod support;
+#[path = "render/workspaces.rs"]
+mod workspaces;

@@ -166,6 +166,12 @@ pub(super) enum Message {
         #[arg(value_parser = guest_or_off)]
         guest: Fullscreen,
     },
+    /// Show a workspace
+    Workspace {
+        /// 1 to 9
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=9))]
+        number: u8,
+    },
     /// Switch displays on or off, until the same is asked again or somebody touches a key, the mouse or the screen
     Output {
         /// On or off

@@ -32,6 +32,7 @@ pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
             save(&file, &picture)
         }
         Message::Fullscreen { guest: Fullscreen(guest) } => done(&ask(Request::Fullscreen { guest })?),
+        Message::Workspace { number } => done(&ask(Request::Workspace { number })?),
         Message::Output { power, output } => done(&ask(Request::Output { output, on: power == Power::On })?),
         Message::Input(InputArguments { guest, connector, action }) => {
             let connector = connector.unwrap_or(0).into();

@@ -230,6 +230,11 @@ pub struct KeysConfig {
     /// Gives it the size of its picture.
     #[serde(deserialize_with = "optional")]
     pub natural_size: Option<Key>,
+    /// Shows its guest's picture the next way: scaled, in the middle, and so on.
+    #[serde(deserialize_with = "optional")]
+    pub next_fit: Option<Key>,
+    /// Whether 1 to 9, where they are no other chord's, show a workspace, and with Shift move a window to it.
+    pub workspaces: bool,
     /// Takes it off the screen.
     #[serde(deserialize_with = "optional")]
     pub minimise: Option<Key>,
@@ -259,6 +264,8 @@ impl Default for KeysConfig {
             left_half: Some(Key(105)),
             right_half: Some(Key(106)),
             natural_size: Some(Key(108)),
+            next_fit: Some(Key(31)),
+            workspaces: true,
             minimise: Some(Key(50)),
             close: Some(Key(17)),
             release_pointer: Some(Key(25)),
@@ -271,7 +278,7 @@ impl Default for KeysConfig {
 impl KeysConfig {
     /// The chords' names in the file, with their keys.
     #[must_use]
-    pub const fn chords(&self) -> [(&'static str, Option<Key>); 13] {
+    pub const fn chords(&self) -> [(&'static str, Option<Key>); 14] {
         [
             ("secure-attention", Some(self.secure_attention)),
             ("next-guest", self.next_guest),
@@ -281,12 +288,20 @@ impl KeysConfig {
             ("left-half", self.left_half),
             ("right-half", self.right_half),
             ("natural-size", self.natural_size),
+            ("next-fit", self.next_fit),
             ("minimise", self.minimise),
             ("close", self.close),
             ("release-pointer", self.release_pointer),
             ("help", self.help),
             ("terminate", self.terminate),
         ]
+    }
+
+    /// The keys of the workspaces, by these' numbers.
+    pub fn workspace_keys(&self) -> impl Iterator<Item = (u8, Key)> {
+        let taken = self.chords().map(|(_, key)| key);
+        let keys = (1..=9_u8).map(|number| (number, Key(u16::from(number) + 1)));
+        keys.filter(move |(_, key)| self.workspaces && !taken.contains(&Some(*key)))
     }
 
     /// The first key of the section that has no meaning beside the others, and why.

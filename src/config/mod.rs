@@ -156,6 +156,8 @@ pub struct GuestConfig {
     pub label: Option<String>,
     /// Whether the guest is shown full screen when it connects.
     pub fullscreen: bool,
+    /// How its picture is shown in a window of another size; `None` scales it.
+    pub fit: Option<Fit>,
     /// What it gets of the input.
     pub input: InputAllowed,
     /// When the pointer is kept within it.

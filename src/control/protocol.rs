@@ -136,6 +136,11 @@ pub enum Request {
         /// Which guest; `None` ends full screen.
         guest: Option<GuestSelector>,
     },
+    /// Show a workspace.
+    Workspace {
+        /// 1 to 9.
+        number: u8,
+    },
     /// Switch displays on or off.
     Output {
         /// By the output's name; `None` is all of them.

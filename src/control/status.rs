@@ -28,6 +28,9 @@ pub struct Status {
     pub clients: Vec<ClientStatus>,
     /// Whether the secure attention picture is shown, and nobody gets input.
     pub secure_attention: bool,
+    /// The workspace that is shown, 1 to 9; `None` in a kiosk.
+    #[serde(default)]
+    pub workspace: Option<u8>,
     /// The kiosk's table, in its order; empty on a desktop.
     #[serde(default)]
     pub kiosk: Vec<PlaceStatus>,

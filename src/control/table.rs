@@ -69,6 +69,9 @@ fn focus(status: &Status) -> String {
     if status.secure_attention {
         line.push_str("; secure attention: no guest gets input");
     }
+    if let Some(workspace) = status.workspace.filter(|workspace| *workspace > 1) {
+        line.push_str(&format!("; workspace {workspace}"));
+    }
     line.push('\n');
     line
 }

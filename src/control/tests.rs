@@ -103,6 +103,7 @@ fn sample() -> Status {
             pointer_grabbed: false,
         }),
         secure_attention: false,
+        workspace: Some(1),
         clients: Vec::new(),
         departed: Vec::new(),
         kiosk: Vec::new(),
@@ -144,6 +145,7 @@ fn every_answer_arrives_as_it_was_given() {
         (Request::Screenshot { target: ScreenshotTarget::FirstOutput }, Response::Error("no output".to_owned())),
         (Request::Fullscreen { guest: Some(GuestSelector::DomId(3)) }, Response::Done),
         (Request::Fullscreen { guest: None }, Response::Done),
+        (Request::Workspace { number: 3 }, Response::Done),
         (
             Request::Input {
                 guest: Some(GuestSelector::DomId(3)),

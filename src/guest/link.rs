@@ -423,7 +423,10 @@ fn keep_still(window: WindowId, context: &mut Context<'_>) {
 fn open_window(key: DeviceKey, policy: &GuestPolicy, ring: &ConnectorSetup, context: &mut Context<'_>) -> WindowId {
     let place = policy.place(key.device, ring.index, &ring.unique_id);
     let slot = place.map(|place| place.slot);
-    context.scene.add_window_for(window_label(key, policy, ring), size(ring.width, ring.height), slot)
+    let label = window_label(key, policy, ring);
+    let window = context.scene.add_window_for(label, size(ring.width, ring.height), slot);
+    context.scene.prefer_fit(window, policy.fit);
+    window
 }
 
 fn source_rect(configuration: Configuration) -> Option<Rect> {

@@ -8,6 +8,7 @@ use crate::displif::limits::Limits;
 use crate::input;
 use crate::kbdif;
 use crate::scene::element::Color;
+use crate::scene::fit::Fit;
 
 /// What holds for one guest.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub struct GuestPolicy {
     pub color: Color,
     /// Whether its first connector covers the output.
     pub fullscreen: bool,
+    /// How its pictures are shown in windows of another size, until the user decides.
+    pub fit: Fit,
     /// What it gets of the input.
     pub routing: input::Policy,
     /// Whether its buffers may be made of our memory.
@@ -132,6 +135,7 @@ mod tests {
             label,
             color,
             fullscreen: false,
+            fit: Fit::Scale,
             routing: input::Policy::default(),
             be_alloc,
             limits,

@@ -4,7 +4,7 @@
 //! Since the reserved key itself is never sent, nothing has to be held back until it is clear whether a chord
 //! comes, and no guest can see even a part of one (docs/decisions/0006-reserved-key.md).
 
-use crate::scene::layout::Region;
+use crate::scene::layout::{Region, Workspace};
 
 /// What a chord does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,10 @@ pub enum Chord {
     Region(Region),
     /// Gives the window with the focus the size of its picture.
     NaturalSize,
+    /// Shows the picture of the window with the focus the next way.
+    NextFit,
+    /// Shows a workspace; with a Shift key held, moves the window with the focus to it.
+    Workspace(Workspace),
     /// Takes the window with the focus off the screen.
     Minimise,
     /// Closes the window with the focus, if it is one of Dom0's own clients'.

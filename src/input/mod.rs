@@ -19,7 +19,7 @@ pub use self::seat::{Refusal, Seat};
 pub use self::world::{Allowed, Confine, Device, Owner, PointerKind, Policy, Target, World};
 use crate::scene::element::Rect;
 use crate::scene::focus::WindowId;
-use crate::scene::layout::{Edges, Region};
+use crate::scene::layout::{Edges, Region, Workspace};
 
 /// What a guest is told. Positions are pixels of its window's content as the guest knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,15 @@ pub enum Outcome {
         /// By how far, to the right and down.
         by: (i32, i32),
     },
+    /// The user draws along a window's picture of which not all is seen.
+    Pan {
+        /// The window.
+        window: WindowId,
+        /// The upper left corner of what was seen before that, in the picture's pixels.
+        from: (i32, i32),
+        /// By how far, to the right and down, in pixels of the display.
+        by: (i32, i32),
+    },
     /// The user has clicked on a window that is nobody's.
     Dismiss(WindowId),
     /// The secure attention picture begins (`true`) or ends.
@@ -132,6 +141,12 @@ pub enum Command {
     Region(Region),
     /// The window with the focus gets the size of its picture.
     NaturalSize,
+    /// The picture of the window with the focus is shown the next way.
+    NextFit,
+    /// A workspace is shown.
+    Workspace(Workspace),
+    /// The window with the focus goes to a workspace.
+    Send(Workspace),
     /// The window with the focus is taken off the screen.
     Minimise,
     /// The window with the focus is closed, if it is a client's.

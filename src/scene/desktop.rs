@@ -90,7 +90,7 @@ impl Desktop {
 
     /// What is seen of a window, on its output.
     fn showing(&self, view: View<'_>, window: &Window) -> Option<Showing> {
-        let place = window.place.filter(|_| !window.minimised)?;
+        let place = window.place.filter(|_| !window.is_away())?;
         let output = view.outputs.get(place.output)?;
         match self.full_window(view, place.output) {
             None => {
@@ -116,6 +116,11 @@ impl Desktop {
         places.into_iter().for_each(|place| self.keep_in_mind(place));
     }
 
+    /// How a window is shown has changed, beside its place.
+    pub(super) const fn is_rearranged(&mut self) {
+        self.rearranged = true;
+    }
+
     pub(super) const fn take_rearranged(&mut self) -> bool {
         std::mem::replace(&mut self.rearranged, false)
     }
@@ -135,6 +140,7 @@ impl Desktop {
         let Some(index) = self.left.iter().position(|left| left.is_of(&name)) else { return };
         let Some(left) = self.left.remove(index) else { return };
         window.set_area(left.area, font);
+        window.set_fit(left.fit);
         window.place = outputs.iter().position(|output| output.id == left.output).map(|output| {
             let Size { width, height } = decoration::outer_size(window.inside());
             Place { output, rect: Rect { x: left.corner.0, y: left.corner.1, width, height } }
@@ -308,7 +314,7 @@ impl Arrangement for Desktop {
         let content = content.intersection(&Rect { x: 0, y: 0, width, height })?;
         let in_front = view.windows.iter().rev().take_while(|other| other.id != window.id);
         let covers = in_front
-            .filter(|other| !other.minimised)
+            .filter(|other| !other.is_away())
             .filter_map(|other| other.place)
             .filter(|place| place.output == index);
         sight::is_seen(content, covers.map(|place| place.rect)).then_some(output)
@@ -355,13 +361,14 @@ fn remembered(window: &Window, outputs: &[SceneOutput]) -> Option<Remembered> {
     let place = window.place?;
     let (guest, connector) = window.name()?;
     let output = outputs.get(place.output)?.id;
-    Some(Remembered { guest, connector, output, corner: (place.rect.x, place.rect.y), area: window.area() })
+    let (corner, area, fit) = ((place.rect.x, place.rect.y), window.area(), window.decided_fit());
+    Some(Remembered { guest, connector, output, corner, area, fit })
 }
 
 /// Leaves a window where it was, in its present size, if it can stay there; in any case where the user has put it.
 fn keep(windows: &mut [Window], frees: &[Rect], index: usize, before: Place) {
     let Some(free) = frees.get(before.output).copied() else { return };
-    let (sizes, taken) = areas(windows, frees);
+    let (sizes, taken) = areas(windows, frees, index);
     if let Some(window) = windows.get_mut(index) {
         let size = decoration::outer_size(window.inside());
         let place = Place { rect: Rect { width: size.width, height: size.height, ..before.rect }, ..before };
@@ -375,7 +382,7 @@ fn keep(windows: &mut [Window], frees: &[Rect], index: usize, before: Place) {
 
 /// Places a window, unless it has a place.
 fn place(windows: &mut [Window], frees: &[Rect], index: usize) {
-    let (sizes, taken) = areas(windows, frees);
+    let (sizes, taken) = areas(windows, frees, index);
     if let Some(window) = windows.get_mut(index).filter(|window| window.place.is_none()) {
         window.moved = false;
         let placed = layout::place(&sizes, &taken, decoration::outer_size(window.inside()));
@@ -386,9 +393,11 @@ fn place(windows: &mut [Window], frees: &[Rect], index: usize) {
     }
 }
 
-/// The sizes of what docks leave of the outputs, and where windows are, from its corners.
-fn areas(windows: &[Window], frees: &[Rect]) -> (Vec<Size>, Vec<Place>) {
-    let places = windows.iter().filter_map(|window| window.place).map(|place| from_free(place, frees));
+/// The sizes of what docks leave of the outputs, and where the windows of the same workspace are, from its corners.
+fn areas(windows: &[Window], frees: &[Rect], index: usize) -> (Vec<Size>, Vec<Place>) {
+    let workspace = windows.get(index).map(|window| window.workspace);
+    let beside = windows.iter().filter(|window| Some(window.workspace) == workspace);
+    let places = beside.filter_map(|window| window.place).map(|place| from_free(place, frees));
     (frees.iter().map(size_of).collect(), places.collect())
 }
 

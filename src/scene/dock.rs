@@ -189,7 +189,7 @@ pub(super) enum Layer<'a> {
 pub(super) fn stack<'a>(view: View<'a>, index: usize) -> Vec<Layer<'a>> {
     let Some(output) = view.outputs.get(index) else { return Vec::new() };
     let on_it = |window: &'a Window| {
-        let place = window.place.filter(|place| place.output == index && !window.minimised)?;
+        let place = window.place.filter(|place| place.output == index && !window.is_away())?;
         Some(Layer::Window(window, place.rect))
     };
     let mut stack: Vec<Layer<'a>> = view.windows.iter().rev().filter_map(on_it).collect();

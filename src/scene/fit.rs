@@ -18,6 +18,22 @@ pub enum Fit {
 }
 
 impl Fit {
+    /// All of them, in the order in which the user goes through them.
+    pub const ALL: [Self; 4] = [Self::Scale, Self::Centre, Self::Crop, Self::Stretch];
+
+    /// The one after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let mut rest = Self::ALL.into_iter().cycle().skip_while(|fit| *fit != self);
+        rest.nth(1).unwrap_or_default()
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fit| fit.name() == name)
+    }
+
     /// The word for it, in the configuration and in `status`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -37,6 +53,17 @@ pub struct Fitted {
     pub source: Rect,
     /// Where, in the pixels that the area is given in.
     pub target: Rect,
+}
+
+impl Fitted {
+    /// The same with the part of a picture of `size` that begins at `corner`, or as near to it as there is one.
+    #[must_use]
+    pub fn beginning_at(self, corner: (i32, i32), size: Size) -> Self {
+        let within = |at: i32, length: i32, whole: i32| at.min(whole.saturating_sub(length)).max(0);
+        let Rect { width, height, .. } = self.source;
+        let (x, y) = (within(corner.0, width, size.width), within(corner.1, height, size.height));
+        Self { source: Rect { x, y, ..self.source }, ..self }
+    }
 }
 
 /// Fits a picture of `size` (at least 1x1), turned by `rotation`, into an area. Of an area without pixels nothing

@@ -20,6 +20,27 @@ pub const REACH: i32 = 64;
 /// The longest side that a window is given, in pixels.
 const LONGEST: i32 = 16_384;
 
+/// One of the workspaces: of all windows only those of one are on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Workspace(u8);
+
+impl Workspace {
+    /// The one that is shown first.
+    pub const FIRST: Self = Self(1);
+
+    /// By its number, 1 to 9.
+    #[must_use]
+    pub fn new(number: u8) -> Option<Self> {
+        (1..=9).contains(&number).then_some(Self(number))
+    }
+
+    /// 1 to 9.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
 /// A place on one of the outputs, by the output's position in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

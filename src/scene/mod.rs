@@ -19,8 +19,10 @@ pub mod layout;
 mod lock;
 mod places;
 pub mod sight;
+mod sizing;
 pub mod text;
 pub mod window;
+mod workspaces;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -34,11 +36,11 @@ use self::element::{CURSOR_ID, Color, Content, Element, ElementId, Frame, Output
 use self::face::Face;
 pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
-use self::layout::Region;
 pub use self::places::Remembered;
 use self::text::Font;
 use self::window::{FIRST_ELEMENT, Window};
 pub use self::window::{Shown, WindowId};
+use self::workspaces::Workspaces;
 use crate::time::Time;
 
 /// What shows where no window is.
@@ -105,6 +107,7 @@ pub struct Scene {
     locked: bool,
     banner: Option<Rc<Pixmap>>,
     help: Help,
+    workspaces: Workspaces,
     damaged: BTreeSet<OutputId>,
 }
 
@@ -139,6 +142,7 @@ impl Scene {
             locked: false,
             banner,
             help: Help::default(),
+            workspaces: Workspaces::default(),
             damaged: BTreeSet::new(),
         }
     }
@@ -186,7 +190,7 @@ impl Scene {
         let id = WindowId(self.next);
         self.next += 1;
         let mut window = Window::new(id, face, within_limits(content_size), self.font.as_ref());
-        window.slot = slot;
+        (window.slot, window.workspace) = (slot, self.workspace());
         // The guest is back.
         let name = window.name();
         let old = self.windows.iter().find(|old| old.gone && old.name() == name).map(|old| old.id);
@@ -270,6 +274,9 @@ impl Scene {
     /// where is fixed.
     pub fn set_fullscreen(&mut self, id: Option<WindowId>) {
         let id = id.filter(|id| self.windows.iter().any(|window| window.id == *id));
+        if let Some(workspace) = id.and_then(|id| self.workspace_of(id)) {
+            self.set_workspace(workspace);
+        }
         if self.layout.get_mut().set_fullscreen(id) {
             self.damage_all();
         }
@@ -314,30 +321,6 @@ impl Scene {
         }
     }
 
-    /// Gives a window another size, as the user wants it. A guest's picture is scaled to fit, in its own shape; for a
-    /// client's window the size is returned that its client is to draw, or `None` for its own. In a kiosk, and full
-    /// screen, nothing happens.
-    pub fn size_window(&mut self, id: WindowId, wanted: Wanted) -> Option<Size> {
-        let index = self.windows.iter().position(|window| window.id == id)?;
-        self.damage(id);
-        let wanted = self.on_its_output(index, wanted);
-        let size = self.layout.get_mut().size_to(index, wanted, &mut self.windows, &self.outputs, self.font.as_ref());
-        self.damage(id);
-        size
-    }
-
-    /// The same with a rectangle on the window's output in the place of one on the plane of all outputs.
-    fn on_its_output(&self, index: usize, wanted: Wanted) -> Wanted {
-        let areas = focus::side_by_side(self.outputs.iter().map(|output| (output.id, output.size)));
-        let place = self.windows.get(index).and_then(|window| window.place);
-        match (wanted, place.and_then(|place| areas.get(place.output))) {
-            (Wanted::Edges { from, edges, by }, Some(area)) => {
-                Wanted::Edges { from: Rect { x: from.x.saturating_sub(area.rect.x), ..from }, edges, by }
-            }
-            (wanted, _) => wanted,
-        }
-    }
-
     /// Takes a window off the screen until it is wanted again, or brings it back. In a kiosk nothing happens.
     pub fn set_minimised(&mut self, id: WindowId, minimised: bool) {
         if self.is_kiosk() || self.is_minimised(id) == minimised {
@@ -357,12 +340,6 @@ impl Scene {
     #[must_use]
     pub fn is_minimised(&self, id: WindowId) -> bool {
         self.window(id).is_some_and(|window| window.minimised)
-    }
-
-    /// The part of its output that a window was given, and still has.
-    #[must_use]
-    pub fn region(&self, id: WindowId) -> Option<Region> {
-        self.window(id)?.given.map(|given| given.region)
     }
 
     /// Marks the window that has the keyboard.
@@ -453,6 +430,7 @@ impl Scene {
         frame.elements.extend(self.cursor_on(output.id));
         if !self.attention {
             frame.elements.extend(self.help_on(output));
+            frame.elements.extend(self.note_on(output));
         }
         if self.attention {
             frame.elements.extend(self.banner.as_ref().and_then(|banner| banner_element(banner, output.size)));

@@ -4,6 +4,7 @@
 use super::Scene;
 use super::arrangement::Layout;
 use super::element::{OutputId, Size};
+use super::fit::Fit;
 
 /// How a guest's window was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Remembered {
     pub corner: (i32, i32),
     /// The size inside of the frame, if the user had changed that; each side at least 1 and at most 16384.
     pub area: Option<Size>,
+    /// How the picture is shown in that, if the user had decided about it.
+    pub fit: Option<Fit>,
 }
 
 impl Remembered {

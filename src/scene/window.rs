@@ -8,7 +8,7 @@ use super::element::{BufferId, Color, Content, Element, ElementId, Pixmap, Rect,
 use super::face::Face;
 use super::fit::{self, Fit, Fitted};
 use super::kiosk::{self, STILL_INTERVAL};
-use super::layout::{Place, Region};
+use super::layout::{Place, Region, Workspace};
 use super::text::Font;
 use crate::time::Time;
 
@@ -49,6 +49,11 @@ pub(super) struct Window {
     /// What the user has made of that: the picture is scaled to fit. Only a guest's window has it; a client draws
     /// itself anew.
     area: Option<Size>,
+    /// How the picture is shown in that: as the configuration says, or as the user has decided.
+    pub(super) preferred: Fit,
+    decided: Option<Fit>,
+    /// How far what is seen of the picture is from its middle, in the picture's pixels.
+    panned: (i32, i32),
     pub(super) shown: Option<Shown>,
     /// What a client shows, as large as the content.
     picture: Option<Rc<Pixmap>>,
@@ -57,6 +62,9 @@ pub(super) struct Window {
     pub(super) moved: bool,
     /// The user has taken it off the screen.
     pub(super) minimised: bool,
+    /// The workspace that it is on, and whether another one is shown.
+    pub(super) workspace: Workspace,
+    pub(super) elsewhere: bool,
     /// The part of its output that it was given, and how it was before.
     pub(super) given: Option<Given>,
     /// Which of the kiosk's mappings it is for.
@@ -123,11 +131,16 @@ impl Window {
             face,
             size,
             area: None,
+            preferred: Fit::Scale,
+            decided: None,
+            panned: (0, 0),
             shown: None,
             picture: None,
             place: None,
             moved: false,
             minimised: false,
+            workspace: Workspace::FIRST,
+            elsewhere: false,
             given: None,
             slot: None,
             drew: false,
@@ -166,6 +179,11 @@ impl Window {
     /// What the user has made of its size.
     pub(super) const fn area(&self) -> Option<Size> {
         self.area
+    }
+
+    /// Whether it is off the screen, as the user wants it.
+    pub(super) const fn is_away(&self) -> bool {
+        self.minimised || self.elsewhere
     }
 
     /// The size of what the frame is around.
@@ -258,13 +276,57 @@ impl Window {
         Rect { x, y, width, height }
     }
 
+    /// How the picture is shown in an area of another size.
+    pub(super) fn fit(&self) -> Fit {
+        self.decided.unwrap_or(self.preferred)
+    }
+
+    /// What the user has decided about that.
+    pub(super) const fn decided_fit(&self) -> Option<Fit> {
+        self.decided
+    }
+
+    pub(super) const fn set_fit(&mut self, fit: Option<Fit>) {
+        (self.decided, self.panned) = (fit, (0, 0));
+    }
+
+    /// Draws the picture along by pixels of the display, when `from` was the corner of what was seen. Returns whether
+    /// another part is seen now.
+    pub(super) fn pan(&mut self, outer: &Rect, from: (i32, i32), by: (i32, i32)) -> bool {
+        if self.area.is_none() {
+            return false;
+        }
+        let before = self.content_rect(outer);
+        let Rect { width, height, .. } = before.target;
+        let parts = |by: i32, source: i32, target: i32| {
+            let parts = i64::from(by) * i64::from(source) / i64::from(target).max(1);
+            i32::try_from(parts).unwrap_or(0)
+        };
+        let (across, down) = (parts(by.0, before.source.width, width), parts(by.1, before.source.height, height));
+        let corner = (from.0.saturating_sub(across), from.1.saturating_sub(down));
+        let now = before.beginning_at(corner, self.picture_size());
+        let middle = self.middle(self.inside_rect(outer)).source;
+        self.panned = (now.source.x - middle.x, now.source.y - middle.y);
+        now != before
+    }
+
     /// Where the picture is within the window's place, and which part of it that is.
     pub(super) fn content_rect(&self, outer: &Rect) -> Fitted {
         let inside = self.inside_rect(outer);
         match self.area {
-            Some(_) => fit::fit(inside, self.picture_size(), Fit::Scale, Rotation::None),
+            Some(_) => {
+                let middle = self.middle(inside);
+                let (x, y) = self.panned;
+                let corner = (middle.source.x.saturating_add(x), middle.source.y.saturating_add(y));
+                middle.beginning_at(corner, self.picture_size())
+            }
             None => Fitted { source: Rect { x: 0, y: 0, ..inside }, target: inside },
         }
+    }
+
+    /// The same for a window that the user has given a size, as if nothing had been drawn along.
+    fn middle(&self, inside: Rect) -> Fitted {
+        fit::fit(inside, self.picture_size(), self.fit(), Rotation::None)
     }
 
     /// The size of what is shown.
@@ -285,12 +347,9 @@ impl Window {
                 let Fitted { source, target } = self.content_rect(outer);
                 let (x, y) = (shown.source.x.saturating_add(source.x), shown.source.y.saturating_add(source.y));
                 let Shown { buffer, version, .. } = shown;
+                let smooth = (source.width, source.height) != (target.width, target.height);
                 let source = Rect { x, y, ..source };
-                out.push(self.element(
-                    Part::Content,
-                    target,
-                    Content::Buffer { buffer, source, version, smooth: true },
-                ));
+                out.push(self.element(Part::Content, target, Content::Buffer { buffer, source, version, smooth }));
             }
             _ => self.content(inside, look, out),
         }

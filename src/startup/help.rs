@@ -5,7 +5,7 @@ use crate::config::KeysConfig;
 use crate::scene::{HelpLine, Scene};
 
 /// In the order of [`KeysConfig::chords`].
-const DOES: [&str; 13] = [
+const DOES: [&str; 14] = [
     "who owns what; all is let go",
     "the next window",
     "the window before",
@@ -14,6 +14,7 @@ const DOES: [&str; 13] = [
     "its left half",
     "its right half",
     "as large as the picture",
+    "scaled, 1:1, cropped, …",
     "off the screen",
     "close (Dom0's own)",
     "free the pointer",
@@ -21,13 +22,22 @@ const DOES: [&str; 13] = [
     "end Grantway",
 ];
 
-const BUTTONS: [(&str, &str); 2] = [("left button", "move a window"), ("right button", "change its size")];
+const BUTTONS: [(&str, &str); 3] = [
+    ("left button", "move a window"),
+    ("right button", "change its size"),
+    ("middle button", "see another part of it"),
+];
 
 /// Tells the scene what to show.
 pub(super) fn tell(scene: &mut Scene, keys: &KeysConfig) {
     let chords = keys.chords().into_iter().zip(DOES).filter_map(|((_, key), does)| Some((key?.to_string(), does)));
     let buttons = BUTTONS.map(|(key, does)| (key.to_owned(), does));
-    let lines: Vec<_> = chords.chain(buttons).map(|(key, does)| HelpLine { key, does }).collect();
+    let workspaces = keys.workspaces.then_some([
+        ("1 to 9".to_owned(), "another workspace"),
+        ("shift, 1 to 9".to_owned(), "the window to another one"),
+    ]);
+    let workspaces = workspaces.into_iter().flatten();
+    let lines: Vec<_> = chords.chain(workspaces).chain(buttons).map(|(key, does)| HelpLine { key, does }).collect();
     let by = keys.help.map(|key| key.to_string());
     scene.set_help(&keys.reserved.to_string(), &lines, by.as_deref());
 }

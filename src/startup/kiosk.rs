@@ -101,7 +101,7 @@ fn output_plan(config: &OutputConfig) -> OutputPlan {
     }
 }
 
-const fn fit_of(config: Fit) -> fit::Fit {
+pub(super) const fn fit_of(config: Fit) -> fit::Fit {
     match config {
         Fit::Centre => fit::Fit::Centre,
         Fit::Scale => fit::Fit::Scale,

@@ -140,6 +140,10 @@ impl State {
             Outcome::Resize { window, from, edges, by } => {
                 self.size_window(window, Wanted::Edges { from, edges, by });
             }
+            Outcome::Pan { window, from, by } => {
+                self.scene.pan_window(window, from, by);
+                self.look();
+            }
             Outcome::Dismiss(window) => {
                 self.scene.dismiss(window);
                 self.look();
@@ -167,6 +171,14 @@ impl State {
             Outcome::Command(Command::Help) => self.scene.toggle_help(),
             Outcome::Command(Command::Close) => self.close_focused(),
             Outcome::Command(Command::NaturalSize) => self.size_focused(Wanted::Natural),
+            Outcome::Command(Command::NextFit) => {
+                if let Some(window) = self.desk.seat.focus() {
+                    self.scene.next_fit(window);
+                    self.look();
+                }
+            }
+            Outcome::Command(Command::Workspace(workspace)) => self.show_workspace(workspace),
+            Outcome::Command(Command::Send(workspace)) => self.send_focused(workspace),
             Outcome::Command(Command::Terminate) => {
                 tracing::info!("the session ends, as the user's keys say");
                 self.terminate = true;
@@ -212,10 +224,12 @@ impl State {
     /// The windows of each guest that may have the focus, by the order in which they came.
     fn guests_to_focus(&self, hidden_too: bool) -> Vec<Vec<WindowId>> {
         let world = self.desk.seat.world();
+        let workspace = self.scene.workspace();
         let may = |window: &WindowId| {
             let policy = world.target(*window).map(|target| target.policy.allowed);
             let allowed = policy.is_some_and(|allowed| allowed != crate::input::Allowed::View);
-            allowed && (hidden_too || world.is_shown(*window) || self.scene.is_minimised(*window))
+            let here = self.scene.workspace_of(*window) == Some(workspace);
+            allowed && here && (hidden_too || world.is_shown(*window) || self.scene.is_minimised(*window))
         };
         let links = self.registry.devices_by_key().filter_map(|(_, entry)| entry.link());
         let mut guests: Vec<Vec<WindowId>> =

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{OutputId, OutputInfo};
 use crate::scene::Remembered;
 use crate::scene::element::Size;
+use crate::scene::fit::Fit;
 use crate::time::Time;
 
 use super::State;
@@ -42,6 +43,8 @@ struct Entry {
     y: i32,
     /// Width and height inside of the frame, where the user has changed them.
     inside: Option<(i32, i32)>,
+    /// How the picture is shown in that, where the user has decided about it.
+    fit: Option<String>,
 }
 
 /// What is kept of the windows' places.
@@ -94,16 +97,18 @@ impl Places {
 
 impl Entry {
     fn new(window: Remembered, outputs: &BTreeMap<OutputId, String>) -> Option<Self> {
-        let Remembered { guest, connector, output, corner: (x, y), area } = window;
+        let Remembered { guest, connector, output, corner: (x, y), area, fit } = window;
         let output = outputs.get(&output)?.clone();
-        Some(Self { guest, connector, output, x, y, inside: area.map(|area| (area.width, area.height)) })
+        let inside = area.map(|area| (area.width, area.height));
+        Some(Self { guest, connector, output, x, y, inside, fit: fit.map(|fit| fit.name().to_owned()) })
     }
 
     fn on(self, output: OutputId) -> Remembered {
-        let Self { guest, connector, x, y, inside, .. } = self;
+        let Self { guest, connector, x, y, inside, fit, .. } = self;
         let side = |pixels: i32| pixels.clamp(1, LARGEST);
         let area = inside.map(|(width, height)| Size { width: side(width), height: side(height) });
-        Remembered { guest, connector, output, corner: (x, y), area }
+        let fit = fit.as_deref().and_then(Fit::named);
+        Remembered { guest, connector, output, corner: (x, y), area, fit }
     }
 }
 
@@ -159,7 +164,8 @@ mod tests {
 
     fn window(guest: &str, output: u32) -> Remembered {
         let area = Some(Size { width: 30, height: 20 });
-        Remembered { guest: guest.to_owned(), connector: 1, output: OutputId(output), corner: (-4, 5), area }
+        let (guest, fit) = (guest.to_owned(), Some(Fit::Crop));
+        Remembered { guest, connector: 1, output: OutputId(output), corner: (-4, 5), area, fit }
     }
 
     #[test]
@@ -192,7 +198,9 @@ mod tests {
             x: i32::MIN,
             y: i32::MAX,
             inside: Some((-1, i32::MAX)),
+            fit: Some("sideways".to_owned()),
         };
-        assert_eq!(entry.on(OutputId(1)).area, Some(Size { width: 1, height: LARGEST }));
+        let window = entry.on(OutputId(1));
+        assert_eq!((window.area, window.fit), (Some(Size { width: 1, height: LARGEST }), None));
     }
 }

@@ -36,6 +36,7 @@ impl State {
             focus: self.focus_status(),
             clients: self.client_statuses(),
             secure_attention: self.desk.seat.attention(),
+            workspace: (!self.scene.is_kiosk()).then(|| self.scene.workspace().number()),
             kiosk: self.kiosk_status(&outputs),
         }
     }

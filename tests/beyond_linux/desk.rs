@@ -105,6 +105,10 @@ impl Desk {
         self.client.request(&Request::Input { guest, connector: 0, action }).unwrap()
     }
 
+    pub(crate) fn ask(&mut self, request: &Request) -> Response {
+        self.client.request(request).unwrap()
+    }
+
     pub(crate) fn switch_output(&mut self, name: &str, on: bool) {
         let request = Request::Output { output: Some(name.to_owned()), on };
         assert_eq!(self.client.request(&request).unwrap(), Response::Done);

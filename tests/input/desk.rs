@@ -7,7 +7,7 @@ use grantway::input::{
     Allowed, Bindings, Chord, Confine, Device, GuestEvent, Outcome, Owner, PointerKind, Policy, Seat, Target, World,
 };
 use grantway::scene::element::{Color, Size};
-use grantway::scene::layout::Region;
+use grantway::scene::layout::{Region, Workspace};
 use grantway::scene::{Scene, SceneOutput, WindowId, WindowLabel};
 
 pub(crate) const MODIFIER: u32 = 97;
@@ -33,6 +33,7 @@ pub(crate) fn bindings() -> Bindings {
         (33, Chord::FullScreen),
         (103, Chord::Region(Region::Whole)),
         (50, Chord::Minimise),
+        (4, Chord::Workspace(Workspace::new(3).unwrap())),
         (RELEASE, Chord::ReleasePointer),
         (14, Chord::Terminate),
     ];

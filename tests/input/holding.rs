@@ -4,10 +4,12 @@
 use grantway::input::{Command, Outcome};
 use grantway::scene::decoration::TITLE;
 use grantway::scene::element::Rect;
-use grantway::scene::layout::{Edges, Region};
+use grantway::scene::layout::{Edges, Region, Workspace};
 use grantway::scene::{Wanted, WindowId};
 
 use crate::desk::{Desk, ESC, LEFT, MODIFIER, RIGHT};
+
+const MIDDLE: u32 = 0x112;
 
 const UP: u32 = 103;
 
@@ -20,6 +22,7 @@ fn follow(desk: &mut Desk) -> usize {
             Outcome::Resize { window, from, edges, by } => {
                 desk.scene.size_window(window, Wanted::Edges { from, edges, by });
             }
+            Outcome::Pan { window, from, by } => desk.scene.pan_window(window, from, by),
             _ => continue,
         }
         wanted += 1;
@@ -127,6 +130,46 @@ fn borders_and_corners_change_the_size() {
 }
 
 #[test]
+fn the_reserved_key_and_the_middle_button_draw_the_picture_along() {
+    let (mut desk, first, _) = Desk::two();
+    let Rect { x, y, width, height } = outer(&desk, first);
+    desk.point(x + width - 1, y + height - 1);
+    desk.button(LEFT, true);
+    desk.moved(-200, -150);
+    assert_eq!(follow(&mut desk), 1);
+    desk.button(LEFT, false);
+    desk.scene.next_fit(first);
+    desk.look();
+    let place = corner(&desk, first);
+    let content = desk.scene.stage().spot(first).unwrap().content;
+    desk.told();
+    let seen = |desk: &Desk| desk.scene.stage().spot(first).unwrap().source;
+    assert_eq!(seen(&desk), Rect { x: 100, y: 75, width: 200, height: 150 });
+    desk.point(content.x + 50, content.y + 50);
+    desk.told();
+    desk.key(MODIFIER, true);
+    desk.button(MIDDLE, true);
+    for step in 1..=3 {
+        desk.moved(10, -5);
+        assert_eq!(follow(&mut desk), 1);
+        assert_eq!(seen(&desk), Rect { x: 100 - 10 * step, y: 75 + 5 * step, width: 200, height: 150 });
+    }
+    desk.button(MIDDLE, false);
+    desk.moved(10, 10);
+    assert_eq!(follow(&mut desk), 0);
+    desk.key(MODIFIER, false);
+    assert_eq!(corner(&desk, first), place, "the window stays");
+    assert!(!desk.told().iter().any(|told| told.contains("274")), "no guest hears of the button");
+    // Full screen there is nothing to draw along.
+    desk.scene.set_fullscreen(Some(first));
+    desk.look();
+    desk.key(MODIFIER, true);
+    desk.button(MIDDLE, true);
+    desk.moved(10, 10);
+    assert_eq!(follow(&mut desk), 0);
+}
+
+#[test]
 fn the_pointer_of_a_scaled_window_is_where_it_is_seen() {
     let (mut desk, first, _) = Desk::two();
     let Rect { x, y, width, height } = outer(&desk, first);
@@ -182,4 +225,27 @@ fn the_arrow_chords_are_commands_and_no_guest_sees_them() {
     desk.seat.take_outcomes();
     desk.chord(UP);
     assert_eq!(desk.seat.take_outcomes(), [], "not during secure attention");
+}
+
+#[test]
+fn a_digit_shows_a_workspace_and_with_shift_takes_the_window_there() {
+    let (mut desk, first, _) = Desk::two();
+    desk.seat.focus_window(first);
+    desk.told();
+    desk.seat.take_outcomes();
+    let three = Workspace::new(3).unwrap();
+    desk.chord(4);
+    assert_eq!(desk.seat.take_outcomes(), [Outcome::Command(Command::Workspace(three))]);
+    for shift in [42, 54] {
+        desk.key(MODIFIER, true);
+        desk.key(shift, true);
+        desk.tap(4);
+        desk.key(shift, false);
+        desk.key(MODIFIER, false);
+        assert_eq!(desk.seat.take_outcomes(), [Outcome::Command(Command::Send(three))], "and no guest hears of it");
+    }
+    desk.chord(ESC);
+    desk.seat.take_outcomes();
+    desk.chord(4);
+    assert_eq!(desk.seat.take_outcomes(), [], "secure attention");
 }

@@ -56,6 +56,7 @@ fn policy() -> PolicyFor {
         label: domain.name.to_owned(),
         color: Color { red: 1, green: 2, blue: 3 },
         fullscreen: false,
+        fit: grantway::scene::fit::Fit::Scale,
         routing: grantway::input::Policy::default(),
         be_alloc: false,
         limits: Limits::default(),

@@ -2,7 +2,8 @@
 //! A window that the user holds: it is moved, or its edges are. No guest hears of it.
 //!
 //! By its frame with the left button: the title bar moves it, a border or corner changes its size. Anywhere while the
-//! reserved key is held: the left button moves it, the right one takes the nearest corner. And as a client asks for its
+//! reserved key is held: the left button moves it, the right one takes the nearest corner, the
+//! middle one draws along the picture of which not all is seen. And as a client asks for its
 //! own window, by a button that is down in that.
 
 use super::{Outcome, Seat};
@@ -13,6 +14,7 @@ use crate::scene::layout::Edges;
 /// Linux's codes of the left and the right button.
 pub(super) const BTN_LEFT: u32 = 0x110;
 const BTN_RIGHT: u32 = 0x111;
+const BTN_MIDDLE: u32 = 0x112;
 
 /// Pixels along a border, from its end, that are a corner's.
 const CORNER: i32 = 24;
@@ -32,6 +34,8 @@ enum How {
     Move { grip: (i32, i32) },
     /// The window at the beginning, and where the pointer was.
     Resize { from: Rect, edges: Edges, at: (i32, i32) },
+    /// The corner of what was seen of the picture at the beginning, and where the pointer was.
+    Pan { from: (i32, i32), at: (i32, i32) },
 }
 
 impl Seat {
@@ -44,14 +48,20 @@ impl Seat {
 
     /// A button went down while the reserved key is held.
     pub(super) fn take_hold(&mut self, button: u32) {
-        if !matches!(button, BTN_LEFT | BTN_RIGHT) || !self.live() || self.grabbed().is_some() {
+        if !matches!(button, BTN_LEFT | BTN_RIGHT | BTN_MIDDLE) || !self.live() || self.grabbed().is_some() {
             return;
         }
         let Some(hit) = self.world.hit(self.pointer.pixel()) else { return };
         let Some(spot) = self.world.stage.spot(hit.window) else { return };
         let edges = if button == BTN_LEFT { Edges::default() } else { nearest_corner(spot, self.pointer.pixel()) };
+        let (at, from) = (self.pointer.pixel(), (spot.source.x, spot.source.y));
+        let pan = (button == BTN_MIDDLE && !spot.full_screen).then_some(How::Pan { from, at });
         self.focus_window(hit.window);
-        self.hold(hit.window, button, edges);
+        match pan {
+            Some(how) => self.hold_so(hit.window, button, how),
+            None if button == BTN_MIDDLE => {}
+            None => self.hold(hit.window, button, edges),
+        }
     }
 
     /// A client asks that its window is held by a button that is down in it: moved, or these edges of it. Nothing
@@ -71,6 +81,10 @@ impl Seat {
         } else {
             How::Resize { from, edges, at }
         };
+        self.hold_so(window, button, how);
+    }
+
+    fn hold_so(&mut self, window: WindowId, button: u32, how: How) {
         self.held_window = Some(HeldWindow { window, button, how });
         // A client loses the pointer meanwhile; it has to hear of it again, also at the same place.
         self.pointer.forget_told();
@@ -83,6 +97,7 @@ impl Seat {
         self.out.push(match how {
             How::Move { grip } => Outcome::Move { window, at: (x, y), grip },
             How::Resize { from, edges, at } => Outcome::Resize { window, from, edges, by: (x - at.0, y - at.1) },
+            How::Pan { from, at } => Outcome::Pan { window, from, by: (x - at.0, y - at.1) },
         });
         true
     }

@@ -29,6 +29,7 @@ use crate::backend::input::{InputDevice, InputEvent, InputKind, Lamps};
 use crate::scene::focus::{Spot, WindowId};
 
 const KEY_ESC: u32 = 1;
+const SHIFT: [u32; 2] = [42, 54];
 
 /// Linux's first code that is no key (`KEY_CNT`); 0 is none either.
 const KEY_CODES: std::ops::Range<u32> = 1..0x300;
@@ -327,6 +328,12 @@ impl Seat {
             Chord::Help => self.out.push(Outcome::Command(Command::Help)),
             Chord::Minimise => self.out.push(Outcome::Command(Command::Minimise)),
             Chord::Close => self.out.push(Outcome::Command(Command::Close)),
+            Chord::Workspace(workspace) => {
+                let shift = SHIFT.iter().any(|code| self.held.contains_key(code));
+                let command = if shift { Command::Send(workspace) } else { Command::Workspace(workspace) };
+                self.out.push(Outcome::Command(command));
+            }
+            Chord::NextFit => self.out.push(Outcome::Command(Command::NextFit)),
             Chord::NaturalSize => self.out.push(Outcome::Command(Command::NaturalSize)),
             Chord::ReleasePointer => self.grab = None,
         }
