@@ -48,7 +48,10 @@ impl Desk {
         let dir = TempDir::new().unwrap();
         let compositor = start_compositor(dir.path(), arguments);
         let client = connect(&dir.path().join("control.sock"));
-        Self { dir, compositor, client }
+        let mut desk = Self { dir, compositor, client };
+        // The control socket is there before clients' is: an answer comes when all is.
+        desk.status();
+        desk
     }
 
     pub(crate) fn guest(&self, name: &str, arguments: &[&str]) -> Guest {
