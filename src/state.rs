@@ -29,6 +29,7 @@ mod answers;
 mod capture;
 mod clients;
 pub mod kiosk;
+mod listing;
 mod lock;
 mod places;
 mod power;
@@ -211,6 +212,7 @@ impl State {
         self.follow_workspace(now);
         self.pace(now);
         self.redraw(now);
+        self.list_windows();
         self.flush_clients();
         if ready.contains(Ready::STOP) || self.terminate {
             self.stop(now);

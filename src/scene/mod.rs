@@ -38,8 +38,8 @@ pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
 pub use self::places::Remembered;
 use self::text::Font;
+pub use self::window::{Caption, Shown, WindowId};
 use self::window::{FIRST_ELEMENT, Window};
-pub use self::window::{Shown, WindowId};
 use self::workspaces::Workspaces;
 use crate::time::Time;
 
@@ -411,6 +411,12 @@ impl Scene {
     #[must_use]
     pub fn sight(&self, id: WindowId) -> Option<OutputId> {
         self.dock_sight(id).or_else(|| self.layout.get().sight(self.view(), self.shown(id)?))
+    }
+
+    /// What a window is called in a list; `None` for what is left of a guest, and for docks.
+    #[must_use]
+    pub fn caption(&self, id: WindowId) -> Option<Caption> {
+        self.window(id).filter(|window| !window.gone).map(Window::caption)
     }
 
     /// The element that shows a window's picture, where it is in a frame.

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::decoration::{self, ClientLabel};
+use super::decoration::{self, ClientLabel, WindowLabel};
 use super::element::{BufferId, Color, Content, Element, ElementId, Pixmap, Rect, Rotation, Size};
 use super::face::Face;
 use super::fit::{self, Fit, Fitted};
@@ -27,6 +27,14 @@ const OWNER_LEAST: i32 = 30;
 /// Names a window while it is there; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowId(pub(super) u64);
+
+impl WindowId {
+    /// A number that no other window has or gets.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// What a window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +88,19 @@ pub(super) struct Window {
     note: Option<Rc<Pixmap>>,
     owner: [Option<Rc<Pixmap>>; 2],
 }
+
+/// What a window is called in a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caption {
+    /// A guest's label with its numbers, or a client's title.
+    pub title: String,
+    /// The application: `grantway.guest.` and the label for a guest. A client that calls itself so is called
+    /// `dom0.grantway.guest.` and so on.
+    pub app: String,
+}
+
+/// How applications are called that no client is.
+const RESERVED: &str = "grantway.";
 
 /// A window that was given a part of its output.
 #[derive(Clone, Copy, Debug)]
@@ -257,6 +278,20 @@ impl Window {
         self.shown = None;
         self.draw_inside(self.inside(), font);
         self.gone
+    }
+
+    /// What its frame says, in words.
+    pub(super) fn caption(&self) -> Caption {
+        match &self.face {
+            Face::Guest(WindowLabel { name, domid, connector, .. }) => Caption {
+                title: format!("{name} (dom {domid}, connector {connector})"),
+                app: format!("{RESERVED}guest.{name}"),
+            },
+            Face::Client(ClientLabel { title, app }) => {
+                let ours = app.starts_with(RESERVED);
+                Caption { title: title.clone(), app: if ours { format!("dom0.{app}") } else { app.clone() } }
+            }
+        }
     }
 
     /// What it is known by when it comes again; a client's window is a new one each time.

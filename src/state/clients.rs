@@ -158,6 +158,7 @@ impl State {
                 }
             }
             Event::Capture(output) => self.capture(output),
+            Event::Wish { window, wish } => self.fulfil(window, wish),
             Event::Minimise(window) => {
                 if let Some(id) = clients.window(window) {
                     self.scene.set_minimised(id, true);
@@ -167,7 +168,7 @@ impl State {
     }
 
     /// A client hands the keyboard on. Nothing that is full screen is left for that.
-    fn activate(&mut self, window: WindowId) {
+    pub(super) fn activate(&mut self, window: WindowId) {
         if self.desk.seat.attention() {
             return;
         }
@@ -257,9 +258,14 @@ impl State {
         }
     }
 
-    /// A client is asked to close its window. A guest's is its display, and there as long as the guest is.
     pub(super) fn close_focused(&mut self) {
-        let Some(window) = self.desk.seat.focus() else { return };
+        if let Some(window) = self.desk.seat.focus() {
+            self.close(window);
+        }
+    }
+
+    /// A client is asked to close its window. A guest's is its display, and there as long as the guest is.
+    pub(super) fn close(&mut self, window: WindowId) {
         match &mut self.clients {
             Some(clients) if clients.toplevel(window).is_some() => {
                 clients.toplevel(window).into_iter().for_each(|toplevel| clients.wayland.close(toplevel));

@@ -12,6 +12,7 @@ mod cursor;
 mod data_control;
 mod feedback;
 mod layer;
+mod listing;
 mod lock;
 mod privilege;
 mod role;
@@ -37,6 +38,7 @@ use smithay::reexports::wayland_server::backend::GlobalId;
 use smithay::reexports::wayland_server::{Display, ListeningSocket, Resource as _};
 use smithay::utils::Transform;
 
+pub use self::listing::{Listed, ListedId, Wish};
 use self::privilege::Programs;
 pub use self::seat::KeyboardLayout;
 use self::seat::Way;
@@ -120,6 +122,13 @@ pub enum Event {
     Activate(ToplevelId),
     /// A new window is to have the keyboard unless something is held down: the user seems to wait for it.
     Expected(ToplevelId),
+    /// A panel wants something done with a listed window; see [`Wayland::list`].
+    Wish {
+        /// Which.
+        window: ListedId,
+        /// What.
+        wish: Wish,
+    },
     /// A client waits for a picture of an output: see [`Wayland::give_picture`].
     Capture(OutputId),
 }
@@ -225,6 +234,18 @@ impl Wayland {
     /// What clients did since the last call, in order.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.server.events)
+    }
+
+    /// Whether anybody wants to know which windows there are.
+    #[must_use]
+    pub const fn wants_list(&self) -> bool {
+        self.server.listings.is_wanted()
+    }
+
+    /// Says which windows there are, guests' and clients', for those who may know.
+    pub fn list(&mut self, windows: &BTreeMap<ListedId, Listed>) {
+        let output = |id| self.outputs.get(&id).map(|(output, _)| output.clone());
+        self.server.listings.update(&self.display.handle(), windows, output);
     }
 
     /// A window's title and application, in the client's words; both may be empty.

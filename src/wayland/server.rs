@@ -55,6 +55,7 @@ use super::capture::{self, Captures};
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
 use super::layer::Screen;
+use super::listing::{self, Listings};
 use super::lock::Locking;
 use super::privilege::is_privileged;
 use super::role::Role;
@@ -161,6 +162,7 @@ pub(super) struct Server {
     /// Buttons that clients were told to be down.
     pub(super) down: Vec<Down>,
     pub(super) captures: Captures,
+    pub(super) listings: Listings,
     pub(super) events: Vec<Event>,
 }
 
@@ -171,6 +173,7 @@ impl Server {
         let seat = seats.new_wl_seat(&display, "seat0");
         Self::offer_sandboxes(&display);
         capture::announce(&display);
+        listing::announce(&display);
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
@@ -207,6 +210,7 @@ impl Server {
             wakeful: Vec::new(),
             down: Vec::new(),
             captures: Captures::default(),
+            listings: Listings::default(),
             events: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@ mod capture;
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
 mod layer;
+mod listing;
 mod lock;
 mod pointer;
 mod quiet;

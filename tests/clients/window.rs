@@ -26,6 +26,7 @@ use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1
 use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_positioner, xdg_surface, xdg_toplevel, xdg_wm_base};
 
 use crate::desk::{Rgb, wait_for};
+use crate::listing::List;
 
 /// What the client was told, in short sentences.
 #[derive(Default)]
@@ -39,6 +40,8 @@ pub(crate) struct Told {
     /// Commits that were shown.
     presented: Vec<Presented>,
     token: Option<String>,
+    /// The windows that a panel knows of.
+    pub(crate) list: List,
 }
 
 /// When a commit was shown.
@@ -55,7 +58,7 @@ pub(crate) struct Presented {
 /// The client.
 pub(crate) struct Window {
     pub(crate) queue: EventQueue<Told>,
-    told: Told,
+    pub(crate) told: Told,
     pub(crate) globals: GlobalList,
     surface: wl_surface::WlSurface,
     xdg: xdg_surface::XdgSurface,
@@ -273,6 +276,9 @@ notes!(xdg_surface::XdgSurface, |told, surface, event| {
     }
 });
 notes!(xdg_toplevel::XdgToplevel, |told, _toplevel, event| {
+    if matches!(event, xdg_toplevel::Event::Close) {
+        told.note("close");
+    }
     if let xdg_toplevel::Event::Configure { width, height, states } = event {
         let active = states.as_chunks::<4>().0.contains(&4_u32.to_ne_bytes());
         told.note(if active { "active" } else { "inactive" });
