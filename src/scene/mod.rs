@@ -413,6 +413,12 @@ impl Scene {
         self.dock_sight(id).or_else(|| self.layout.get().sight(self.view(), self.shown(id)?))
     }
 
+    /// What a window shows of its guest's buffers, whether that is seen or not.
+    #[must_use]
+    pub fn shown_by(&self, id: WindowId) -> Option<Shown> {
+        self.window(id)?.shown
+    }
+
     /// What a window is called in a list; `None` for what is left of a guest, and for docks.
     #[must_use]
     pub fn caption(&self, id: WindowId) -> Option<Caption> {

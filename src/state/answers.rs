@@ -49,11 +49,10 @@ impl State {
         wanted.ok_or_else(|| format!("{guest} has {} connectors, there is no connector {connector}", windows.len()))
     }
 
-    /// A guest's own picture: what the output shows of its content.
-    fn window_picture(&mut self, window: WindowId) -> Result<Pixmap, String> {
-        let (output, content) = self.scene.placement(window).ok_or("the window is on no output")?;
-        let picture = self.presentation.screenshot(output, Pointer::With)?;
-        picture.crop(content).ok_or_else(|| "the window is not wholly on its output".to_owned())
+    /// A guest's own picture, pixel for pixel, wherever and however it is shown.
+    fn window_picture(&self, window: WindowId) -> Result<Pixmap, String> {
+        let shown = self.scene.shown_by(window).ok_or("it shows no picture now")?;
+        self.presentation.still(shown.buffer, shown.source)
     }
 
     pub(super) fn fullscreen(&mut self, guest: Option<&GuestSelector>) -> Response {

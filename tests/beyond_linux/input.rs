@@ -322,6 +322,32 @@ fn displays_that_went_off_are_switched_on_by_a_key_that_is_nobodys() {
 }
 
 #[test]
+fn a_guests_screenshot_is_its_own_pixels_wherever_they_are_shown() {
+    let mut desk = Desk::new(&["--output", "1280x720@240"]);
+    let guest = desk.guest("web", &["--connectors", "a:300x200", "--pattern", "bars", "--flips", "2", "--linger"]);
+    desk.wait_connector("web", 0, |connector| connector.events == 2);
+    let whole = |picture: &Picture| {
+        let places = (0..picture.height).flat_map(|y| (0..picture.width).map(move |x| (x, y)));
+        places.map(|(x, y)| picture.at(x, y)).collect::<Vec<_>>()
+    };
+    let before = desk.picture_of("web", 0);
+    assert_eq!((before.width, before.height), (300, 200));
+    let window = desk.find_guest("web").unwrap().connectors[0].window.clone().unwrap();
+    // The pointer over it, and then a corner of its window dragged.
+    desk.input(InputAction::Pointer { x: window.x + 10, y: window.y + 10 });
+    assert!(whole(&desk.picture_of("web", 0)) == whole(&before));
+    desk.input(InputAction::Pointer { x: window.x + window.width + 1, y: window.y + window.height + 1 });
+    desk.input(InputAction::Key { code: LEFT, pressed: Some(true) });
+    desk.input(InputAction::Pointer { x: window.x + 500, y: window.y + 400 });
+    desk.input(InputAction::Key { code: LEFT, pressed: Some(false) });
+    let scaled = desk.find_guest("web").unwrap().connectors[0].window.clone().unwrap();
+    assert!(scaled.width > window.width, "{scaled:?}");
+    assert!(whole(&desk.picture_of("web", 0)) == whole(&before));
+    drop(guest);
+    desk.quit();
+}
+
+#[test]
 fn of_two_displays_one_that_was_switched_off_stays_off_until_both_are() {
     let mut desk = Desk::new(&["--output", "640x480", "--output", "800x600"]);
     let off = |desk: &mut Desk| desk.status().outputs.iter().map(|output| output.off).collect::<Vec<_>>();
