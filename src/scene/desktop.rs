@@ -117,7 +117,7 @@ impl Desktop {
     }
 
     /// How a window is shown has changed, beside its place.
-    pub(super) const fn is_rearranged(&mut self) {
+    pub(super) const fn mark_rearranged(&mut self) {
         self.rearranged = true;
     }
 

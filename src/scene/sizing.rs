@@ -61,7 +61,7 @@ impl Scene {
             let next = window.fit().next();
             window.set_fit(Some(next));
             window.moved = true;
-            desktop.is_rearranged();
+            desktop.mark_rearranged();
             self.damage(id);
         }
     }

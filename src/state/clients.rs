@@ -145,10 +145,8 @@ impl State {
                 }
             }
             Event::Whole { window, whole } => {
-                let id = clients.window(window);
-                let other = |id: &WindowId| (self.scene.region(*id) == Some(Region::Whole)) != whole;
-                if let Some(id) = id.filter(other) {
-                    self.size_window(id, Wanted::Region(Region::Whole));
+                if let Some(id) = clients.window(window) {
+                    self.set_whole(id, whole);
                 }
             }
             Event::Expected(_) if self.desk.seat.holds_anything() => {}
@@ -164,6 +162,13 @@ impl State {
                     self.scene.set_minimised(id, true);
                 }
             }
+        }
+    }
+
+    /// Gives a window all of its output, or what it had before, if it has not that already.
+    pub(super) fn set_whole(&mut self, window: WindowId, whole: bool) {
+        if (self.scene.region(window) == Some(Region::Whole)) != whole {
+            self.size_window(window, Wanted::Region(Region::Whole));
         }
     }
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::scene::WindowId;
 use crate::scene::layout::Region;
-use crate::scene::{Wanted, WindowId};
 use crate::wayland::{Listed, ListedId, Wish};
 
 use super::State;
@@ -48,11 +48,7 @@ impl State {
             }
             Wish::Close => self.close(window),
             Wish::Minimise(minimised) => self.scene.set_minimised(window, minimised),
-            Wish::Maximise(whole) => {
-                if (self.scene.region(window) == Some(Region::Whole)) != whole {
-                    self.size_window(window, Wanted::Region(Region::Whole));
-                }
-            }
+            Wish::Maximise(whole) => self.set_whole(window, whole),
             Wish::FullScreen(full) => {
                 if (self.scene.fullscreen() == Some(window)) != full {
                     self.scene.set_fullscreen(Some(window).filter(|_| full));

@@ -56,9 +56,9 @@ impl State {
 
     /// Tells who locks when everything is covered.
     pub(super) fn settle_lock(&mut self) {
-        let outputs = self.presentation.outputs();
         let Some(clients) = &mut self.clients else { return };
         if let Covering(Some(waits)) = &mut clients.covering {
+            let outputs = self.presentation.outputs();
             waits.retain(|id, _| outputs.iter().any(|output| output.id == *id) && !self.power.is_off(*id));
             if waits.is_empty() {
                 clients.covering = Covering(None);
