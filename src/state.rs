@@ -213,6 +213,7 @@ impl State {
         self.pace(now);
         self.redraw(now);
         self.list_windows();
+        self.list_guests();
         self.flush_clients();
         if ready.contains(Ready::STOP) || self.terminate {
             self.stop(now);

@@ -23,6 +23,7 @@ mod lock;
 mod pointer;
 mod quiet;
 mod sandbox;
+mod shell;
 mod times;
 mod window;
 mod wishes;
