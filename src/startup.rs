@@ -253,6 +253,8 @@ fn bindings(keys: &KeysConfig) -> Bindings {
         Chord::Region(Region::RightHalf),
         Chord::NaturalSize,
         Chord::NextFit,
+        Chord::Tile,
+        Chord::FirstTile,
         Chord::Minimise,
         Chord::Close,
         Chord::ReleasePointer,

@@ -210,6 +210,7 @@ impl State {
         self.refresh_input(now);
         self.follow_idleness(now);
         self.follow_workspace(now);
+        self.tile_windows();
         self.pace(now);
         self.redraw(now);
         self.list_windows();

@@ -143,6 +143,10 @@ pub enum Command {
     NaturalSize,
     /// The picture of the window with the focus is shown the next way.
     NextFit,
+    /// The windows of the workspace are tiled, or no longer.
+    Tile,
+    /// The window with the focus gets the first tile.
+    FirstTile,
     /// A workspace is shown.
     Workspace(Workspace),
     /// The window with the focus goes to a workspace.

@@ -22,6 +22,7 @@ mod roster;
 pub mod sight;
 mod sizing;
 pub mod text;
+mod tiling;
 pub mod window;
 mod workspaces;
 
@@ -40,6 +41,7 @@ use self::kiosk::Kiosk;
 pub use self::places::Remembered;
 pub use self::roster::GuestWindow;
 use self::text::Font;
+use self::tiling::Tiling;
 pub use self::window::{Caption, Shown, WindowId};
 use self::window::{FIRST_ELEMENT, Window};
 use self::workspaces::Workspaces;
@@ -110,6 +112,7 @@ pub struct Scene {
     banner: Option<Rc<Pixmap>>,
     help: Help,
     workspaces: Workspaces,
+    tiling: Tiling,
     damaged: BTreeSet<OutputId>,
 }
 
@@ -145,6 +148,7 @@ impl Scene {
             banner,
             help: Help::default(),
             workspaces: Workspaces::default(),
+            tiling: Tiling::default(),
             damaged: BTreeSet::new(),
         }
     }

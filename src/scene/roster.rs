@@ -2,7 +2,7 @@
 //! Guests' windows one by one, for lists of them.
 
 use super::element::{OutputId, Size};
-use super::window::{Window, WindowId};
+use super::window::WindowId;
 use super::{Scene, WindowLabel};
 
 /// A guest's window.
@@ -27,17 +27,24 @@ impl Scene {
         Some(GuestWindow { label, size: window.picture_size(), blank: window.shown.is_none(), gone: window.gone })
     }
 
-    /// Moves a window to the same place on another output, as far as its title bar stays in reach. In a kiosk nothing
-    /// happens.
+    /// Moves a window to the same place on another output, as far as its title bar stays in reach; one with a tile gets a
+    /// tile there. In a kiosk nothing happens.
     pub fn move_to_output(&mut self, id: WindowId, output: OutputId) {
         let Some(to) = self.outputs.iter().position(|other| other.id == output) else { return };
         let Some(index) = self.windows.iter().position(|window| window.id == id) else { return };
-        let place = self.windows.get(index).and_then(|window: &Window| window.place);
-        let Some(place) = place.filter(|place| place.output != to) else { return };
-        self.damage(id);
-        let at = (to, place.rect.x, place.rect.y);
-        if self.layout.get_mut().move_to(index, at, (0, 0), &mut self.windows, &self.outputs) {
-            self.damage(id);
+        let Some(place) = self.windows.get(index).and_then(|window| window.place) else { return };
+        if place.output == to || self.is_kiosk() {
+            return;
         }
+        self.damage(id);
+        let tiled =
+            self.windows.get_mut(index).and_then(|window| Some((window.place.as_mut()?, window.given.as_mut()?)));
+        if let Some((place, given)) = tiled.filter(|(_, given)| given.region.is_tile()) {
+            (place.output, given.before.output) = (to, to);
+        } else {
+            let at = (to, place.rect.x, place.rect.y);
+            self.layout.get_mut().move_to(index, at, (0, 0), &mut self.windows, &self.outputs);
+        }
+        self.damage(id);
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct Window {
     pub(super) elsewhere: bool,
     /// The part of its output that it was given, and how it was before.
     pub(super) given: Option<Given>,
+    /// It keeps its place where others are tiled.
+    pub(super) floats: bool,
     /// Which of the kiosk's mappings it is for.
     pub(super) slot: Option<usize>,
     /// Whether it has ever shown anything.
@@ -163,6 +165,7 @@ impl Window {
             workspace: Workspace::FIRST,
             elsewhere: false,
             given: None,
+            floats: false,
             slot: None,
             drew: false,
             last: None,

@@ -103,6 +103,9 @@ impl State {
             Event::Mapped { window, picture } => {
                 let id = self.scene.add_client(clients.label(window), picture);
                 clients.windows.insert(id, window);
+                if clients.wayland.is_dialog(window) {
+                    self.scene.float(id);
+                }
             }
             Event::Picture { window, picture } => {
                 if let Some(id) = clients.window(window) {

@@ -168,6 +168,12 @@ impl State {
                     self.look();
                 }
             }
+            Outcome::Command(Command::Tile) => self.scene.toggle_tiling(),
+            Outcome::Command(Command::FirstTile) => {
+                if let Some(window) = self.desk.seat.focus() {
+                    self.scene.tile_first(window);
+                }
+            }
             Outcome::Command(Command::Help) => self.scene.toggle_help(),
             Outcome::Command(Command::Close) => self.close_focused(),
             Outcome::Command(Command::NaturalSize) => self.size_focused(Wanted::Natural),
@@ -188,6 +194,13 @@ impl State {
 
     fn size_focused(&mut self, wanted: Wanted) {
         if let Some(window) = self.desk.seat.focus() {
+            self.size_window(window, wanted);
+        }
+    }
+
+    /// Gives windows the tiles that they should have.
+    pub(super) fn tile_windows(&mut self) {
+        for (window, wanted) in self.scene.tiles() {
             self.size_window(window, wanted);
         }
     }

@@ -96,7 +96,8 @@ impl State {
         if self.scene.placement(window).is_some_and(|(now, _)| now == output) {
             return;
         }
-        let region = self.scene.region(window);
+        // What tiles do to it, they do there.
+        let region = self.scene.region(window).filter(|region| !region.is_tile());
         self.scene.move_to_output(window, output);
         if let Some(region) = region {
             self.size_window(window, Wanted::Region(region));

@@ -277,6 +277,12 @@ impl Wayland {
         self.server.names(window)
     }
 
+    /// Whether a window belongs to another one of its client's, or is a launcher.
+    #[must_use]
+    pub fn is_dialog(&self, window: ToplevelId) -> bool {
+        self.server.toplevels.get(&window).is_some_and(|toplevel| toplevel.surface.is_dialog())
+    }
+
     /// The number of a window's surface in its client's connection; 0 for one that is gone.
     #[must_use]
     pub fn surface_number(&self, window: ToplevelId) -> u32 {

@@ -91,7 +91,8 @@ mod tests {
     #[test]
     fn each_pixel_is_the_mean_of_those_that_it_stands_for() {
         // A chessboard of black and white is grey in half its size; its right half is red.
-        let board = picture(8, 4, |x, y| if x >= 4 { [0, 0, 200] } else { [[0, 255][usize::from((x + y) % 2 == 1)]; 3] });
+        let board =
+            picture(8, 4, |x, y| if x >= 4 { [0, 0, 200] } else { [[0, 255][usize::from((x + y) % 2 == 1)]; 3] });
         let (small, place) = fitted(&board, (4, 2)).unwrap();
         assert_eq!(place, (0, 0, 4, 2));
         let line = [[128, 128, 128, 255], [128, 128, 128, 255], [0, 0, 200, 255], [0, 0, 200, 255]].concat();

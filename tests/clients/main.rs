@@ -24,6 +24,7 @@ mod pointer;
 mod quiet;
 mod sandbox;
 mod shell;
+mod tiling;
 mod times;
 mod window;
 mod wishes;

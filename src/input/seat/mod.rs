@@ -326,6 +326,8 @@ impl Seat {
             Chord::FullScreen => self.out.push(Outcome::Command(Command::FullScreen)),
             Chord::Region(region) => self.out.push(Outcome::Command(Command::Region(region))),
             Chord::Help => self.out.push(Outcome::Command(Command::Help)),
+            Chord::Tile => self.out.push(Outcome::Command(Command::Tile)),
+            Chord::FirstTile => self.out.push(Outcome::Command(Command::FirstTile)),
             Chord::Minimise => self.out.push(Outcome::Command(Command::Minimise)),
             Chord::Close => self.out.push(Outcome::Command(Command::Close)),
             Chord::Workspace(workspace) => {
