@@ -213,6 +213,7 @@ impl State {
         self.pace(now);
         self.redraw(now);
         self.list_windows();
+        self.tell_idleness(now);
         self.flush_clients();
         if ready.contains(Ready::STOP) || self.terminate {
             self.stop(now);
@@ -437,6 +438,7 @@ impl State {
             self.pacing.deadline(),
             self.registry.deadline(),
             self.idle_at(),
+            self.clients.as_ref().and_then(|clients| clients.wayland.idle_deadline()),
             self.places.as_ref().and_then(Places::due),
             self.announced.due(),
             self.stop_by,

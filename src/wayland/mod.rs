@@ -11,6 +11,7 @@ mod capture;
 mod cursor;
 mod data_control;
 mod feedback;
+mod idle;
 mod layer;
 mod listing;
 mod lock;

@@ -54,6 +54,7 @@ use super::activation::Press;
 use super::capture::{self, Captures};
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
+use super::idle::Idleness;
 use super::layer::Screen;
 use super::listing::{self, Listings};
 use super::lock::Locking;
@@ -152,6 +153,7 @@ pub(super) struct Server {
     pub(super) focused: Option<ToplevelId>,
     /// Surfaces for which the displays are to stay on.
     pub(super) wakeful: Vec<WlSurface>,
+    pub(super) idleness: Idleness,
     pub(super) activation: XdgActivationState,
     /// What the user did with clients, the latest last.
     pub(super) presses: VecDeque<Press>,
@@ -194,6 +196,7 @@ impl Server {
                 IdleInhibitManagerState::new::<Self>(&display),
             ),
             activation: XdgActivationState::new::<Self>(&display),
+            idleness: Idleness::new(&display),
             display,
             seats,
             seat,

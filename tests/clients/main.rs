@@ -17,6 +17,7 @@ mod capture;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
+mod idle;
 mod layer;
 mod listing;
 mod lock;
