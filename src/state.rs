@@ -34,6 +34,7 @@ mod lock;
 mod places;
 mod power;
 mod status;
+mod user;
 mod workspaces;
 
 bitflags! {

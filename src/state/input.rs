@@ -102,6 +102,7 @@ impl State {
             wanted.extend(self.desk.seat.take_outcomes());
         }
         self.point_at_client();
+        self.let_clients_type();
         let look = self.desk.seat.cursor().and_then(|place| Some((place, self.cursor_look(place)?)));
         let (place, look) = look.map_or_else(Default::default, |(place, look)| (self.on_output(place), look));
         self.scene.set_cursor(place, look);

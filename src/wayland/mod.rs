@@ -23,6 +23,7 @@ mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
 mod shm;
 mod surface;
+mod typing;
 mod wishes;
 
 use std::collections::BTreeMap;

@@ -61,6 +61,7 @@ impl Server {
         let (delay, rate) = REPEAT;
         let added = self.seat.add_keyboard(config, delay, rate);
         added.map_err(|error| format!("Wayland clients can't be given the keyboard layout \"{layout}\": {error}"))?;
+        self.typing.set_layout(keyboard);
         self.seat.add_pointer();
         self.seat.add_touch();
         Ok(())
@@ -86,6 +87,7 @@ impl Server {
         let popup = popup.into_iter().find(|surface| self.window_of(surface) == self.focused);
         let surface = toplevel.map(|toplevel| popup.unwrap_or_else(|| toplevel.surface.wl_surface()).clone());
         if let Some(keyboard) = self.seat.get_keyboard().filter(|keyboard| keyboard.current_focus() != surface) {
+            self.stop_typing();
             keyboard.set_focus(self, surface, SERIAL_COUNTER.next_serial());
         }
     }
@@ -122,6 +124,7 @@ impl Server {
         let Some(keyboard) = self.seat.get_keyboard() else { return };
         let state = if pressed { KeyState::Pressed } else { KeyState::Released };
         let (code, serial) = (Keycode::new(code + XKB_OFFSET), SERIAL_COUNTER.next_serial());
+        self.stop_typing();
         if pressed {
             self.note_press(serial, keyboard.current_focus().as_ref());
         }

@@ -62,6 +62,7 @@ use super::privilege::is_privileged;
 use super::role::Role;
 use super::sandbox::Sandboxes;
 use super::seat::Over;
+use super::typing::Typing;
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
@@ -154,6 +155,7 @@ pub(super) struct Server {
     /// Surfaces for which the displays are to stay on.
     pub(super) wakeful: Vec<WlSurface>,
     pub(super) idleness: Idleness,
+    pub(super) typing: Typing,
     pub(super) activation: XdgActivationState,
     /// What the user did with clients, the latest last.
     pub(super) presses: VecDeque<Press>,
@@ -197,6 +199,7 @@ impl Server {
             ),
             activation: XdgActivationState::new::<Self>(&display),
             idleness: Idleness::new(&display),
+            typing: Typing::new(&display),
             display,
             seats,
             seat,

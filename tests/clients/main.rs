@@ -25,6 +25,7 @@ mod pointer;
 mod quiet;
 mod sandbox;
 mod times;
+mod typing;
 mod window;
 mod wishes;
 

@@ -309,6 +309,7 @@ notes!(wl_buffer::WlBuffer, |told, _buffer, event| {
     }
 });
 notes!(wl_keyboard::WlKeyboard, |told, _keyboard, event| match event {
+    wl_keyboard::Event::Keymap { .. } => told.note("keymap"),
     wl_keyboard::Event::Enter { .. } => told.note("keyboard"),
     wl_keyboard::Event::Leave { .. } => told.note("no keyboard"),
     wl_keyboard::Event::Key { key, state: WEnum::Value(state), .. } => told.note(format!("{key} {state:?}")),
