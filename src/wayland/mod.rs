@@ -8,6 +8,7 @@
 mod activation;
 mod awake;
 mod capture;
+mod constraint;
 mod cursor;
 mod data_control;
 mod feedback;
@@ -40,6 +41,7 @@ use smithay::reexports::wayland_server::backend::GlobalId;
 use smithay::reexports::wayland_server::{Display, ListeningSocket, Resource as _};
 use smithay::utils::Transform;
 
+pub use self::constraint::PointerWish;
 pub use self::listing::{Listed, ListedId, Wish};
 use self::privilege::Programs;
 pub use self::seat::KeyboardLayout;

@@ -5,6 +5,7 @@ use smithay::backend::input::{Axis, AxisSource, ButtonState, KeyState};
 use smithay::input::keyboard::{FilterResult, Keycode, XkbConfig};
 use smithay::input::pointer::{AxisFrame, ButtonEvent, MotionEvent};
 use smithay::input::touch;
+use smithay::reexports::wayland_server::Resource as _;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{Logical, Point, SERIAL_COUNTER};
 
@@ -152,6 +153,13 @@ impl Server {
     fn is_grabbed_popup(&self, surface: &WlSurface) -> bool {
         let root = root(surface);
         self.grabs.iter().any(|popup| *popup.wl_surface() == root)
+    }
+
+    /// The surface that the pointer is over, and its corner on the plane, unless the pointer is still another's.
+    pub(super) fn under_pointer(&self) -> Option<(WlSurface, Point<f64, Logical>)> {
+        let under = self.over.as_ref()?.under.clone()?;
+        let focus = self.seat.get_pointer()?.current_focus();
+        Some(under).filter(|(surface, _)| focus.as_ref() == Some(surface) && surface.is_alive())
     }
 
     /// The newest first, as the protocol wants it.

@@ -52,6 +52,7 @@ use smithay::{
 
 use super::activation::Press;
 use super::capture::{self, Captures};
+use super::constraint::Motions;
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
 use super::idle::Idleness;
@@ -156,6 +157,7 @@ pub(super) struct Server {
     pub(super) wakeful: Vec<WlSurface>,
     pub(super) idleness: Idleness,
     pub(super) typing: Typing,
+    pub(super) motions: Motions,
     pub(super) activation: XdgActivationState,
     /// What the user did with clients, the latest last.
     pub(super) presses: VecDeque<Press>,
@@ -200,6 +202,7 @@ impl Server {
             activation: XdgActivationState::new::<Self>(&display),
             idleness: Idleness::new(&display),
             typing: Typing::new(&display),
+            motions: Motions::new(&display),
             display,
             seats,
             seat,

@@ -14,6 +14,7 @@
 mod activation;
 mod awake;
 mod capture;
+mod constraint;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
