@@ -202,6 +202,7 @@ fn policy(config: Config) -> PolicyFor {
             fullscreen: guest.fullscreen,
             fit: guest.fit.map_or(Fit::Scale, kiosk::fit_of),
             routing: routing(&guest),
+            thumbnails: guest.thumbnails,
             be_alloc: guest.be_alloc,
             limits: limits(&own_limits),
             input: InputPolicy {

@@ -214,6 +214,7 @@ impl State {
         self.pace(now);
         self.redraw(now);
         self.list_windows();
+        self.list_guests();
         self.tell_idleness(now);
         self.flush_clients();
         if ready.contains(Ready::STOP) || self.terminate {

@@ -156,6 +156,7 @@ impl State {
                 }
             }
             Event::Capture(output) => self.capture(output),
+            Event::Thumbnail { window, thumbnail } => self.give_thumbnail(window, thumbnail),
             Event::Wish { window, wish } => self.fulfil(window, wish),
             Event::Minimise(window) => {
                 if let Some(id) = clients.window(window) {

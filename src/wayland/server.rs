@@ -55,6 +55,7 @@ use super::capture::{self, Captures};
 use super::constraint::Motions;
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
+use super::guest_displays::{self, GuestLists};
 use super::idle::Idleness;
 use super::layer::Screen;
 use super::listing::{self, Listings};
@@ -169,6 +170,7 @@ pub(super) struct Server {
     pub(super) down: Vec<Down>,
     pub(super) captures: Captures,
     pub(super) listings: Listings,
+    pub(super) guest_lists: GuestLists,
     pub(super) events: Vec<Event>,
 }
 
@@ -180,6 +182,7 @@ impl Server {
         Self::offer_sandboxes(&display);
         capture::announce(&display);
         listing::announce(&display);
+        guest_displays::announce(&display);
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
@@ -220,6 +223,7 @@ impl Server {
             down: Vec::new(),
             captures: Captures::default(),
             listings: Listings::default(),
+            guest_lists: GuestLists::default(),
             events: Vec::new(),
         }
     }

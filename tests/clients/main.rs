@@ -25,6 +25,7 @@ mod lock;
 mod pointer;
 mod quiet;
 mod sandbox;
+mod shell;
 mod times;
 mod typing;
 mod window;

@@ -14,7 +14,8 @@ use super::window::{Told, Window};
 use super::{BLUE, Dom0, RED, inside};
 
 /// What only some may see.
-const PRIVILEGED: [&str; 8] = [
+const PRIVILEGED: [&str; 9] = [
+    "grantway_guest_displays_v1",
     "zwlr_layer_shell_v1",
     "ext_session_lock_manager_v1",
     "wp_security_context_manager_v1",
