@@ -11,6 +11,7 @@ mod capture;
 mod constraint;
 mod cursor;
 mod data_control;
+mod decoration;
 mod feedback;
 mod guest_displays;
 mod idle;
