@@ -34,6 +34,7 @@ mod lock;
 mod places;
 mod power;
 mod status;
+mod user;
 mod workspaces;
 
 bitflags! {
@@ -215,6 +216,7 @@ impl State {
         self.redraw(now);
         self.list_windows();
         self.list_guests();
+        self.tell_idleness(now);
         self.flush_clients();
         if ready.contains(Ready::STOP) || self.terminate {
             self.stop(now);
@@ -439,6 +441,7 @@ impl State {
             self.pacing.deadline(),
             self.registry.deadline(),
             self.idle_at(),
+            self.clients.as_ref().and_then(|clients| clients.wayland.idle_deadline()),
             self.places.as_ref().and_then(Places::due),
             self.announced.due(),
             self.stop_by,

@@ -15,7 +15,7 @@ pub mod world;
 
 pub use self::binding::{Bindings, Chord};
 pub use self::keymap::Keymap;
-pub use self::seat::{Refusal, Seat};
+pub use self::seat::{Bounds, Constraint, Refusal, Seat};
 pub use self::world::{Allowed, Confine, Device, Owner, PointerKind, Policy, Target, World};
 use crate::scene::element::Rect;
 use crate::scene::focus::WindowId;
@@ -86,6 +86,16 @@ pub enum Outcome {
         window: WindowId,
         /// What it is told.
         event: GuestEvent,
+    },
+    /// A client is told how far the pointer that is over its window has moved, or would have if it were not kept: in
+    /// 1/256 pixel.
+    Moved {
+        /// The window.
+        window: WindowId,
+        /// Accelerated.
+        by: (i32, i32),
+        /// As the device said.
+        raw: (i32, i32),
     },
     /// This window lost the focus; what it held has been released before this.
     FocusLost(WindowId),

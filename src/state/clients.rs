@@ -52,7 +52,7 @@ impl Clients {
         Self { wayland, windows, docks, covering: Covering::default(), before_lock: None }
     }
 
-    fn window(&self, toplevel: ToplevelId) -> Option<WindowId> {
+    pub(super) fn window(&self, toplevel: ToplevelId) -> Option<WindowId> {
         self.windows.iter().find(|(_, other)| **other == toplevel).map(|(window, _)| *window)
     }
 

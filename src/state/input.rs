@@ -102,6 +102,8 @@ impl State {
             wanted.extend(self.desk.seat.take_outcomes());
         }
         self.point_at_client();
+        self.let_clients_type();
+        self.let_clients_keep_pointer();
         let look = self.desk.seat.cursor().and_then(|place| Some((place, self.cursor_look(place)?)));
         let (place, look) = look.map_or_else(Default::default, |(place, look)| (self.on_output(place), look));
         self.scene.set_cursor(place, look);
@@ -125,6 +127,7 @@ impl State {
                     self.desk.pending.push((window, Telling::Event(wire_event(event))));
                 }
             }
+            Outcome::Moved { by, raw, .. } => self.tell_moved(by, raw),
             Outcome::FocusLost(window) => self.desk.pending.push((window, Telling::FocusLost)),
             Outcome::Focus(window) => {
                 self.focus_client(window);

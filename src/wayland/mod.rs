@@ -8,10 +8,13 @@
 mod activation;
 mod awake;
 mod capture;
+mod constraint;
 mod cursor;
 mod data_control;
+mod decoration;
 mod feedback;
 mod guest_displays;
+mod idle;
 mod layer;
 mod listing;
 mod lock;
@@ -25,6 +28,7 @@ mod server;
 mod shm;
 mod surface;
 mod thumbnail;
+mod typing;
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -41,6 +45,7 @@ use smithay::reexports::wayland_server::backend::GlobalId;
 use smithay::reexports::wayland_server::{Display, ListeningSocket, Resource as _};
 use smithay::utils::Transform;
 
+pub use self::constraint::PointerWish;
 pub use self::guest_displays::{GuestDisplay, GuestStanding, NoThumbnail, Thumbnail};
 pub use self::listing::{Listed, ListedId, Wish};
 use self::privilege::Programs;

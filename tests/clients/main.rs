@@ -14,9 +14,11 @@
 mod activation;
 mod awake;
 mod capture;
+mod constraint;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
+mod idle;
 mod layer;
 mod listing;
 mod lock;
@@ -26,6 +28,7 @@ mod sandbox;
 mod shell;
 mod tiling;
 mod times;
+mod typing;
 mod window;
 mod wishes;
 
