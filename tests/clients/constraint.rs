@@ -107,7 +107,7 @@ impl Dom0 {
         self.desk.input(InputAction::Motion { dx, dy });
     }
 
-    fn chord(&mut self, code: u32) {
+    pub(crate) fn chord(&mut self, code: u32) {
         self.key(RIGHT_CTRL, true);
         self.desk.input(InputAction::Key { code, pressed: None });
         self.key(RIGHT_CTRL, false);

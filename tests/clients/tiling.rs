@@ -3,18 +3,12 @@
 
 use crate::desk::wait_for;
 use crate::window::Window;
-use crate::{BLUE, Dom0, RIGHT_CTRL};
+use crate::{BLUE, Dom0};
 
 const KEY_T: u32 = 20;
 const KEY_O: u32 = 24;
 
 impl Dom0 {
-    fn chord(&mut self, code: u32) {
-        for (code, pressed) in [(RIGHT_CTRL, true), (code, true), (code, false), (RIGHT_CTRL, false)] {
-            self.key(code, pressed);
-        }
-    }
-
     /// Left, top, width and height of the guest's picture.
     fn guest_area(&mut self) -> (i32, i32, i32, i32) {
         let window = self.desk.find_guest("web").unwrap().connectors[0].window.clone().unwrap();
