@@ -33,8 +33,11 @@ mod listing;
 mod lock;
 mod places;
 mod power;
+mod reload;
 mod status;
 mod workspaces;
+
+pub use self::reload::{HelpText, Reload, Reloaded, Settings};
 
 bitflags! {
     /// What the event loop found ready.
@@ -58,6 +61,10 @@ bitflags! {
         const DISPLAYS = 1 << 7;
         /// Dom0's own clients.
         const CLIENTS = 1 << 8;
+        /// A signal to read the configuration again.
+        const RELOAD = 1 << 9;
+        /// Signals; the loop says what they are for.
+        const SIGNALS = 1 << 10;
     }
 }
 
@@ -95,6 +102,8 @@ pub struct Parts {
     pub hidden_interval: Duration,
     /// After so long without input all displays go off; `None` is never.
     pub off_after: Option<Duration>,
+    /// Reads the configuration again.
+    pub reload: Reload,
     /// The clock of the times that turns are told, to measure what drawing takes.
     pub clock: fn() -> Time,
 }
@@ -112,6 +121,7 @@ pub struct State {
     kiosk: KioskPlan,
     pacing: Pacing<WindowId, Paced>,
     power: Power,
+    reload: Reload,
     clock: fn() -> Time,
     registry: Registry,
     desk: Desk,
@@ -175,6 +185,7 @@ impl State {
             kiosk: parts.kiosk,
             pacing: Pacing::new(parts.hidden_interval),
             power: Power::new(parts.off_after),
+            reload: parts.reload,
             clock: parts.clock,
             registry,
             desk: Desk::new(parts.seat, parts.keymap),
@@ -203,6 +214,9 @@ impl State {
         self.follow_presentation(ready, now);
         self.follow_guests(ready, now);
         self.follow_clients(ready);
+        if ready.contains(Ready::RELOAD) {
+            self.reload(now);
+        }
         // Before the drawing, so that what a request changes is on the display in the same turn.
         if ready.contains(Ready::CONTROL) {
             self.answer_control(now);
@@ -398,6 +412,7 @@ impl State {
             Request::Input { guest, connector, action } => self
                 .control_input(guest.as_ref(), connector, &action, now)
                 .map_or_else(Response::Error, |()| Response::Done),
+            Request::Reload {} => self.reload(now),
             Request::Quit {} => {
                 self.stop(now);
                 Response::Done

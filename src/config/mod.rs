@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+mod change;
 mod error;
 mod keys;
 mod kiosk;
@@ -15,6 +16,7 @@ mod limits;
 mod palette;
 mod values;
 
+pub use change::Change;
 pub use error::ConfigError;
 pub use keys::{CursorPolicy, InputAllowed, InputConfig, Key, KeysConfig, PointerPolicy};
 pub use kiosk::{After, Area, Before, ConnectorName, Edid, Fit, KioskConfig, Turn};

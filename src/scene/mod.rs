@@ -17,6 +17,7 @@ pub mod help;
 pub mod kiosk;
 pub mod layout;
 mod lock;
+mod notice;
 mod places;
 pub mod sight;
 mod sizing;
@@ -108,6 +109,8 @@ pub struct Scene {
     banner: Option<Rc<Pixmap>>,
     help: Help,
     workspaces: Workspaces,
+    /// What Grantway has to say itself.
+    notice: Option<Rc<Pixmap>>,
     damaged: BTreeSet<OutputId>,
 }
 
@@ -143,6 +146,7 @@ impl Scene {
             banner,
             help: Help::default(),
             workspaces: Workspaces::default(),
+            notice: None,
             damaged: BTreeSet::new(),
         }
     }
@@ -441,6 +445,7 @@ impl Scene {
         }
         frame.elements.extend(self.cursor_on(output.id));
         if !self.attention {
+            frame.elements.extend(self.notice_on(output));
             frame.elements.extend(self.help_on(output));
             frame.elements.extend(self.note_on(output));
         }

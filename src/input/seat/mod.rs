@@ -239,6 +239,16 @@ impl Seat {
         }
     }
 
+    /// Other keys are reserved. What is held is let go: a key that was a guest's can be ours now.
+    pub fn rebind(&mut self, bindings: Bindings, sync_locks: bool) {
+        self.sync_locks = sync_locks;
+        if self.bindings != bindings {
+            self.let_go_all();
+            self.bindings = bindings;
+            self.wake();
+        }
+    }
+
     /// The session is switched away, or is back.
     pub fn pause(&mut self, paused: bool) {
         if paused {
