@@ -46,6 +46,7 @@ pub fn run(state: &mut State) -> Result<(), LoopError> {
     // A service that systemd has started is up by now; nobody else hears of it.
     sd_notify::notify(&[sd_notify::NotifyState::Ready])
         .unwrap_or_else(|error| tracing::warn!("systemd can't be told that the service is up: {error}"));
+    state.start_programs();
     let mut ready = Ready::empty();
     loop {
         state.turn(ready, monotonic_now());
@@ -108,6 +109,7 @@ fn taken(signals: &SignalFd) -> nix::Result<Ready> {
         let number = i32::try_from(signal.ssi_signo).ok();
         ready |= match number.and_then(|number| Signal::try_from(number).ok()) {
             Some(Signal::SIGHUP) => Ready::RELOAD,
+            Some(Signal::SIGCHLD) => Ready::CHILDREN,
             _ => Ready::STOP,
         };
     }
@@ -119,6 +121,7 @@ fn signals() -> nix::Result<SignalFd> {
     mask.add(Signal::SIGINT);
     mask.add(Signal::SIGTERM);
     mask.add(Signal::SIGHUP);
+    mask.add(Signal::SIGCHLD);
     mask.thread_block()?;
     SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }

@@ -74,6 +74,8 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         places,
         hidden_interval: settings.hidden_interval,
         off_after: settings.off_after,
+        programs: settings.programs,
+        start: settings::commands(config.desktop.start.iter()),
         reload: settings::again(source, config),
         clock: event_loop::monotonic_now,
     });
@@ -261,7 +263,8 @@ fn bindings(keys: &KeysConfig) -> Bindings {
     let workspaces = keys.workspace_keys();
     let workspaces =
         workspaces.filter_map(|(number, key)| Some((key.code(), Chord::Workspace(Workspace::new(number)?))));
-    Bindings { modifier: keys.reserved.code(), chords: chords.chain(workspaces).collect() }
+    let programs = (0..).zip(keys.programs.keys()).map(|(number, key)| (key.code(), Chord::Program(number)));
+    Bindings { modifier: keys.reserved.code(), chords: chords.chain(workspaces).chain(programs).collect() }
 }
 
 /// Listens for Dom0's own clients, where the configuration wants them.

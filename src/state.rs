@@ -33,10 +33,12 @@ mod listing;
 mod lock;
 mod places;
 mod power;
+mod programs;
 mod reload;
 mod status;
 mod workspaces;
 
+pub use self::programs::Command;
 pub use self::reload::{HelpText, Reload, Reloaded, Settings};
 
 bitflags! {
@@ -63,6 +65,8 @@ bitflags! {
         const CLIENTS = 1 << 8;
         /// A signal to read the configuration again.
         const RELOAD = 1 << 9;
+        /// A program that was started has ended.
+        const CHILDREN = 1 << 11;
         /// Signals; the loop says what they are for.
         const SIGNALS = 1 << 10;
     }
@@ -102,6 +106,10 @@ pub struct Parts {
     pub hidden_interval: Duration,
     /// After so long without input all displays go off; `None` is never.
     pub off_after: Option<Duration>,
+    /// The programs that chords start, in the bindings' order, and those that are started at the beginning.
+    pub programs: Vec<Command>,
+    /// See there.
+    pub start: Vec<Command>,
     /// Reads the configuration again.
     pub reload: Reload,
     /// The clock of the times that turns are told, to measure what drawing takes.
@@ -121,6 +129,7 @@ pub struct State {
     kiosk: KioskPlan,
     pacing: Pacing<WindowId, Paced>,
     power: Power,
+    programs: Programs,
     reload: Reload,
     clock: fn() -> Time,
     registry: Registry,
@@ -166,6 +175,7 @@ use input::Desk;
 use kiosk::KioskPlan;
 use places::Places;
 use power::Power;
+use programs::Programs;
 use workspaces::Announced;
 
 impl State {
@@ -185,6 +195,7 @@ impl State {
             kiosk: parts.kiosk,
             pacing: Pacing::new(parts.hidden_interval),
             power: Power::new(parts.off_after),
+            programs: Programs::new(parts.programs, parts.start),
             reload: parts.reload,
             clock: parts.clock,
             registry,
@@ -214,6 +225,9 @@ impl State {
         self.follow_presentation(ready, now);
         self.follow_guests(ready, now);
         self.follow_clients(ready);
+        if ready.contains(Ready::CHILDREN) {
+            self.programs.reap();
+        }
         if ready.contains(Ready::RELOAD) {
             self.reload(now);
         }

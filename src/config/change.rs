@@ -22,7 +22,7 @@ impl Config {
             self.backend.differs(&wanted.backend),
             outputs_differ(&self.output, &wanted.output),
             vec![("kiosk", self.kiosk != wanted.kiosk)],
-            vec![("desktop.wayland", self.desktop.wayland != wanted.desktop.wayland)],
+            self.desktop.differs(&wanted.desktop),
             self.control.differs(&wanted.control),
             self.log.differs(&wanted.log),
         ];
@@ -36,7 +36,8 @@ impl Config {
         ];
         let mut changed = named(free);
         changed.extend(self.guests_that_differ(&wanted));
-        let desktop = DesktopConfig { wayland: self.desktop.wayland.clone(), ..wanted.desktop };
+        let DesktopConfig { wayland, start, .. } = self.desktop.clone();
+        let desktop = DesktopConfig { wayland, start, ..wanted.desktop };
         let config = Self {
             backend: self.backend.clone(),
             output: self.output.clone(),
@@ -75,6 +76,14 @@ impl BackendConfig {
             ("backend.scanout", self.scanout != *scanout),
             ("backend.variable-refresh", self.variable_refresh != *variable_refresh),
         ]
+    }
+}
+
+impl DesktopConfig {
+    /// What clients are privileged can change.
+    fn differs(&self, other: &Self) -> Keys {
+        let Self { wayland, privileged: _, start } = other;
+        vec![("desktop.wayland", self.wayland != *wayland), ("desktop.start", self.start != *start)]
     }
 }
 
@@ -125,6 +134,7 @@ mod tests {
         let now = [
             ("limits.connectors = 2", "limits"),
             ("keys.reserved = \"scroll-lock\"", "keys"),
+            ("keys.programs = { enter = [\"foot\"] }", "keys"),
             ("input.layout = \"de\"", "input"),
             ("desktop.privileged = [\"/usr/bin/grim\"]", "desktop.privileged"),
             ("pacing.hidden-hz = 5", "pacing"),
@@ -146,6 +156,7 @@ mod tests {
             ("[[output]]\nname = \"a\"\nmode = \"800x600\"", "output"),
             ("[[kiosk]]\nguest = \"web\"\noutput = \"a\"", "kiosk"),
             ("desktop.wayland = \"auto\"", "desktop.wayland"),
+            ("desktop.start = [[\"waybar\"]]", "desktop.start"),
             ("control.socket = \"/tmp/s\"", "control.socket"),
             ("control.mode = \"0660\"", "control.mode"),
             ("log.level = \"debug\"", "log.level"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The keys that Grantway takes for itself, as a picture over everything.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::decoration::RING_COLOR;
@@ -23,14 +24,14 @@ pub struct HelpLine {
     /// As the configuration names it.
     pub key: String,
     /// In a few words.
-    pub does: &'static str,
+    pub does: Cow<'static, str>,
 }
 
 /// Draws the lines below a heading that names the reserved key.
 pub(super) fn draw(font: &Font, reserved: &str, lines: &[HelpLine]) -> Rc<Pixmap> {
     let heading = format!("With {reserved} held:");
     let keys = lines.iter().map(|line| font.width(&line.key, TEXT_SIZE)).max().unwrap_or(0);
-    let does = lines.iter().map(|line| font.width(line.does, TEXT_SIZE)).max().unwrap_or(0);
+    let does = lines.iter().map(|line| font.width(&line.does, TEXT_SIZE)).max().unwrap_or(0);
     let width = (keys + PADDING + does).max(font.width(&heading, TEXT_SIZE)) + 2 * PADDING;
     let mut picture = Stack::new(width);
     picture.edge();

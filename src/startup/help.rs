@@ -38,6 +38,11 @@ pub(super) fn text(keys: &KeysConfig) -> HelpText {
         ("shift, 1 to 9".to_owned(), "the window to another one"),
     ]);
     let workspaces = workspaces.into_iter().flatten();
-    let lines = chords.chain(workspaces).chain(buttons).map(|(key, does)| HelpLine { key, does }).collect();
+    let programs = keys
+        .programs
+        .iter()
+        .map(|(key, program)| HelpLine { key: key.to_string(), does: format!("start {}", program.name()).into() });
+    let lines = chords.chain(workspaces).chain(buttons).map(|(key, does)| HelpLine { key, does: does.into() });
+    let lines = programs.chain(lines).collect();
     HelpText { reserved: keys.reserved.to_string(), lines, by: keys.help.map(|key| key.to_string()) }
 }

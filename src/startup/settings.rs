@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{HIDDEN_AT_MOST, bindings, help, keymap, policy};
 use crate::cli::{Failure, Source};
-use crate::config::{Change, Config, InputConfig};
-use crate::state::{Reload, Reloaded, Settings};
+use crate::config::{Change, Config, InputConfig, Program};
+use crate::state::{Command, Reload, Reloaded, Settings};
 use crate::wayland::KeyboardLayout;
 
 /// The configuration in the words of those that it is for.
@@ -18,12 +18,18 @@ pub(super) fn of(config: &Config) -> Result<Settings, Failure> {
         bindings: bindings(&config.keys),
         sync_locks: config.input.sync_locks,
         help: config.kiosk.is_empty().then(|| help::text(&config.keys)),
+        programs: commands(config.keys.programs.values()),
         keymap: keymap(&config.input)?,
         layout: layout(config),
         privileged: config.desktop.privileged.clone(),
         hidden_interval: hidden_interval.min(HIDDEN_AT_MOST),
         off_after: off_after.map(|seconds| Duration::from_secs(seconds.into())),
     })
+}
+
+/// Programs, in their order.
+pub(super) fn commands<'a>(programs: impl Iterator<Item = &'a Program>) -> Vec<Command> {
+    programs.map(|program| program.words().to_vec()).collect()
 }
 
 /// Dom0's keyboard layout, for its own clients.

@@ -183,6 +183,7 @@ impl State {
             }
             Outcome::Command(Command::Workspace(workspace)) => self.show_workspace(workspace),
             Outcome::Command(Command::Send(workspace)) => self.send_focused(workspace),
+            Outcome::Command(Command::Program(which)) => self.start_bound(which),
             Outcome::Command(Command::Terminate) => {
                 tracing::info!("the session ends, as the user's keys say");
                 self.terminate = true;

@@ -14,6 +14,7 @@ use crate::time::Time;
 use crate::wayland::KeyboardLayout;
 
 use super::State;
+use super::programs::Command;
 
 /// What of the configuration can change while the compositor runs, in the words of the parts that it is for.
 #[expect(missing_debug_implementations, reason = "holds the policy's closure")]
@@ -22,6 +23,8 @@ pub struct Settings {
     pub policy_for: PolicyFor,
     /// The reserved keys.
     pub bindings: Bindings,
+    /// The programs that some of them start, in the bindings' order.
+    pub programs: Vec<Command>,
     /// Whether guests are sent the lock keys that bring their locks to the user's.
     pub sync_locks: bool,
     /// What the screen says of the reserved keys; nothing in a kiosk.
@@ -94,6 +97,7 @@ impl State {
         }
         self.registry.set_policies(settings.policy_for, &mut self.scene);
         self.desk.seat.rebind(settings.bindings, settings.sync_locks);
+        self.programs.bound = settings.programs;
         self.desk.keymap = settings.keymap;
         if let Some(help) = &settings.help {
             help.tell(&mut self.scene);

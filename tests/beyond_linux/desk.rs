@@ -76,6 +76,13 @@ impl Desk {
         assert!(Command::new("kill").args(["-s", name, &number]).status().unwrap().success());
     }
 
+    /// How many processes the compositor has started that it has not taken leave of.
+    pub(crate) fn children(&self) -> usize {
+        let number = self.compositor.id();
+        let children = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap();
+        children.split_whitespace().count()
+    }
+
     /// What the compositor has printed: warnings and errors.
     pub(crate) fn log(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();

@@ -345,6 +345,7 @@ impl Seat {
             }
             Chord::NextFit => self.out.push(Outcome::Command(Command::NextFit)),
             Chord::NaturalSize => self.out.push(Outcome::Command(Command::NaturalSize)),
+            Chord::Program(which) => self.out.push(Outcome::Command(Command::Program(which))),
             Chord::ReleasePointer => self.grab = None,
         }
     }
