@@ -64,7 +64,7 @@ wlcs: setup-build
 	@tests/wlcs/run.sh
 
 # The programs that are tried.
-CLIENTS := weston foot wl-clipboard wayland-utils gtk-4-examples python3-pyqt6 qt6-wayland grim fonts-dejavu-core
+CLIENTS := weston foot wl-clipboard wayland-utils gtk-4-examples python3-pyqt6 qt6-wayland grim swayidle wtype fonts-dejavu-core
 
 clients-test: setup-build
 	@source packaging/setup/common.sh && install_packages $(CLIENTS)

@@ -203,6 +203,7 @@ fn policy(config: Config) -> PolicyFor {
             fullscreen: guest.fullscreen,
             fit: guest.fit.map_or(Fit::Scale, kiosk::fit_of),
             routing: routing(&guest),
+            thumbnails: guest.thumbnails,
             be_alloc: guest.be_alloc,
             limits: limits(&own_limits),
             input: InputPolicy {
@@ -253,6 +254,8 @@ fn bindings(keys: &KeysConfig) -> Bindings {
         Chord::Region(Region::RightHalf),
         Chord::NaturalSize,
         Chord::NextFit,
+        Chord::Tile,
+        Chord::FirstTile,
         Chord::Minimise,
         Chord::Close,
         Chord::ReleasePointer,

@@ -36,6 +36,7 @@ mod power;
 mod programs;
 mod reload;
 mod status;
+mod user;
 mod workspaces;
 
 pub use self::programs::Command;
@@ -238,9 +239,12 @@ impl State {
         self.refresh_input(now);
         self.follow_idleness(now);
         self.follow_workspace(now);
+        self.tile_windows();
         self.pace(now);
         self.redraw(now);
         self.list_windows();
+        self.list_guests();
+        self.tell_idleness(now);
         self.flush_clients();
         if ready.contains(Ready::STOP) || self.terminate {
             self.stop(now);
@@ -466,6 +470,7 @@ impl State {
             self.pacing.deadline(),
             self.registry.deadline(),
             self.idle_at(),
+            self.clients.as_ref().and_then(|clients| clients.wayland.idle_deadline()),
             self.places.as_ref().and_then(Places::due),
             self.announced.due(),
             self.stop_by,

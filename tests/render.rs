@@ -36,5 +36,7 @@ mod stopped;
 #[allow(unsafe_code, reason = "maps memory that stands for a guest's")]
 #[path = "render/support.rs"]
 mod support;
+#[path = "render/tiling.rs"]
+mod tiling;
 #[path = "render/workspaces.rs"]
 mod workspaces;

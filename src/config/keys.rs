@@ -245,6 +245,12 @@ pub struct KeysConfig {
     /// Shows its guest's picture the next way: scaled, in the middle, and so on.
     #[serde(deserialize_with = "optional")]
     pub next_fit: Option<Key>,
+    /// Tiles the windows of the workspace that is shown, or no longer.
+    #[serde(deserialize_with = "optional")]
+    pub tile: Option<Key>,
+    /// Gives the window with the keyboard the first tile.
+    #[serde(deserialize_with = "optional")]
+    pub first_tile: Option<Key>,
     /// Whether 1 to 9, where they are no other chord's, show a workspace, and with Shift move a window to it.
     pub workspaces: bool,
     /// Takes it off the screen.
@@ -280,6 +286,8 @@ impl Default for KeysConfig {
             right_half: Some(Key(106)),
             natural_size: Some(Key(108)),
             next_fit: Some(Key(31)),
+            tile: Some(Key(20)),
+            first_tile: Some(Key(24)),
             workspaces: true,
             minimise: Some(Key(50)),
             close: Some(Key(17)),
@@ -294,7 +302,7 @@ impl Default for KeysConfig {
 impl KeysConfig {
     /// The chords' names in the file, with their keys.
     #[must_use]
-    pub const fn chords(&self) -> [(&'static str, Option<Key>); 14] {
+    pub const fn chords(&self) -> [(&'static str, Option<Key>); 16] {
         [
             ("secure-attention", Some(self.secure_attention)),
             ("next-guest", self.next_guest),
@@ -305,6 +313,8 @@ impl KeysConfig {
             ("right-half", self.right_half),
             ("natural-size", self.natural_size),
             ("next-fit", self.next_fit),
+            ("tile", self.tile),
+            ("first-tile", self.first_tile),
             ("minimise", self.minimise),
             ("close", self.close),
             ("release-pointer", self.release_pointer),

@@ -168,6 +168,8 @@ pub struct GuestConfig {
     pub pointer: PointerPolicy,
     /// Whose cursor is seen over it.
     pub cursor: CursorPolicy,
+    /// Whether privileged shells get small pictures of its displays.
+    pub thumbnails: bool,
     /// Whether the guest's buffers may be made of our memory, where its device is configured for it.
     pub be_alloc: bool,
     /// Limits that differ from `[limits]`.

@@ -94,6 +94,8 @@ pub struct Device {
     half: Half,
     limits: Limits,
     phase: Phase,
+    /// Of how many connectors all keys are read; of the others the one that tells that they are there.
+    connectors: usize,
 }
 
 impl Device {
@@ -101,7 +103,9 @@ impl Device {
     /// the path, hence the toolstack's word).
     #[must_use]
     pub fn new(backend: String, domid: DomId, limits: Limits) -> Self {
-        Self { half: Half::new(backend, domid), limits, phase: Phase::New }
+        // All, until it is known how many there are.
+        let connectors = limits.connectors.saturating_add(1);
+        Self { half: Half::new(backend, domid), limits, phase: Phase::New, connectors }
     }
 
     /// Where it stands in xenstore.
@@ -132,9 +136,11 @@ impl Device {
     /// What to read in one snapshot, whenever a watch of this device fires.
     #[must_use]
     pub fn queries(&self) -> Vec<Query> {
-        // One more than allowed, to tell that there are too many.
-        let connectors = (0..=self.limits.connectors)
-            .flat_map(|index| CONNECTOR_KEYS.iter().map(move |key| format!("{index}/{key}")));
+        // One more than allowed, to tell that there are too many. Each key costs a turn to xenstored and back.
+        let connectors = (0..=self.limits.connectors).flat_map(|index| {
+            let more = if index < self.connectors { &CONNECTOR_KEYS[..] } else { &[] };
+            std::iter::once(&RESOLUTION).chain(more).map(move |key| format!("{index}/{key}"))
+        });
         self.half.queries(&[], ["version", "be-alloc"].map(str::to_owned).into_iter().chain(connectors))
     }
 
@@ -145,7 +151,7 @@ impl Device {
         let frontend = self.half.frontend();
         let connector = |index: usize| {
             let value = |key: &str| snapshot.value(&format!("{frontend}/{index}/{key}"));
-            let (width, height) = parse_resolution(value("resolution")?, &self.limits)?;
+            let (width, height) = parse_resolution(value(RESOLUTION)?, &self.limits)?;
             Some((value("unique-id").unwrap_or_default().to_owned(), width, height))
         };
         (0..self.limits.connectors).map_while(connector).collect()
@@ -235,9 +241,18 @@ impl Device {
             Look::Incomplete => {}
             Look::Refused(reason) => out.extend(self.half.refuse(reason)),
             Look::Found => out.push(DeviceAction::ReadAgain),
+            Look::Both(_) if self.count(snapshot) => out.push(DeviceAction::ReadAgain),
             Look::Both(view) => self.step(&view, &mut out),
         }
         out
+    }
+
+    /// Looks how many connectors there are; true when the snapshot lacks keys of some.
+    fn count(&mut self, snapshot: &Snapshot) -> bool {
+        let frontend = self.half.frontend();
+        let last = (0..=self.limits.connectors).rev().find(|index| is_present(snapshot, frontend, *index));
+        let before = std::mem::replace(&mut self.connectors, last.map_or(0, |last| last.saturating_add(1)));
+        self.connectors > before
     }
 
     fn removed(&mut self, out: &mut Vec<DeviceAction>) {
@@ -246,6 +261,7 @@ impl Device {
             out.push(DeviceAction::Removed);
         }
         self.phase = Phase::New;
+        self.connectors = self.limits.connectors.saturating_add(1);
     }
 
     fn step(&mut self, view: &View<'_>, out: &mut Vec<DeviceAction>) {
@@ -381,8 +397,16 @@ impl Device {
     }
 }
 
-const CONNECTOR_KEYS: [&str; 6] =
-    ["resolution", "unique-id", "req-ring-ref", "req-event-channel", "evt-ring-ref", "evt-event-channel"];
+/// What the toolstack writes for each connector: where it is absent, there is none.
+const RESOLUTION: &str = "resolution";
+
+/// What else a connector has.
+const CONNECTOR_KEYS: [&str; 5] =
+    ["unique-id", "req-ring-ref", "req-event-channel", "evt-ring-ref", "evt-event-channel"];
+
+fn is_present(snapshot: &Snapshot, frontend: &str, index: usize) -> bool {
+    snapshot.value(&format!("{frontend}/{index}/{RESOLUTION}")).is_some()
+}
 
 fn read_claims(snapshot: &Snapshot, frontend: &str, limits: &Limits) -> Result<Claims, String> {
     let version = match snapshot.value(&format!("{frontend}/version")) {
@@ -390,14 +414,13 @@ fn read_claims(snapshot: &Snapshot, frontend: &str, limits: &Limits) -> Result<C
         Some("2") => Version::V2,
         Some(other) => return Err(format!("version {} refused: we speak {VERSIONS}", quoted(other))),
     };
-    let present =
-        |index: usize| CONNECTOR_KEYS.iter().any(|key| snapshot.value(&format!("{frontend}/{index}/{key}")).is_some());
-    let count = (0..=limits.connectors).take_while(|index| present(*index)).count();
+    let present = |index: &usize| is_present(snapshot, frontend, *index);
+    let count = (0..=limits.connectors).take_while(present).count();
     if count > limits.connectors {
         return Err(format!("more than {} connectors refused: raise the limit, or configure fewer", limits.connectors));
     }
-    if let Some(stray) = (count..=limits.connectors).find(|index| present(*index)) {
-        return Err(format!("connector {stray} refused: there is no connector {count}"));
+    if let Some(stray) = (count..=limits.connectors).find(present) {
+        return Err(format!("connector {stray} refused: connector {count} has no {RESOLUTION}"));
     }
     if count == 0 {
         return Err("no connector is configured".into());
@@ -441,7 +464,7 @@ fn read_connector(
     let channel = |page: &str, port: &str| -> Result<Channel, String> {
         Ok(Channel { page: GrantRef(number(page)?), port: Port(number(port)?) })
     };
-    let resolution = value("resolution")?;
+    let resolution = value(RESOLUTION)?;
     let (width, height) = parse_resolution(resolution, limits).ok_or_else(|| {
         format!(
             "connector {index} refused: resolution {} is not WIDTHxHEIGHT up to {}x{}",

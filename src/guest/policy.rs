@@ -23,6 +23,8 @@ pub struct GuestPolicy {
     pub fit: Fit,
     /// What it gets of the input.
     pub routing: input::Policy,
+    /// Whether shells get small pictures of its displays.
+    pub thumbnails: bool,
     /// Whether its buffers may be made of our memory.
     pub be_alloc: bool,
     /// What it may use.
@@ -136,6 +138,7 @@ mod tests {
             color,
             fullscreen: false,
             fit: Fit::Scale,
+            thumbnails: false,
             routing: input::Policy::default(),
             be_alloc,
             limits,

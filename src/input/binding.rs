@@ -23,6 +23,10 @@ pub enum Chord {
     NaturalSize,
     /// Shows the picture of the window with the focus the next way.
     NextFit,
+    /// Tiles the windows of the workspace, or no longer.
+    Tile,
+    /// Gives the window with the focus the first tile.
+    FirstTile,
     /// Shows a workspace; with a Shift key held, moves the window with the focus to it.
     Workspace(Workspace),
     /// Takes the window with the focus off the screen.

@@ -15,7 +15,7 @@ pub mod world;
 
 pub use self::binding::{Bindings, Chord};
 pub use self::keymap::Keymap;
-pub use self::seat::{Refusal, Seat};
+pub use self::seat::{Bounds, Constraint, Refusal, Seat};
 pub use self::world::{Allowed, Confine, Device, Owner, PointerKind, Policy, Target, World};
 use crate::scene::element::Rect;
 use crate::scene::focus::WindowId;
@@ -87,6 +87,16 @@ pub enum Outcome {
         /// What it is told.
         event: GuestEvent,
     },
+    /// A client is told how far the pointer that is over its window has moved, or would have if it were not kept: in
+    /// 1/256 pixel.
+    Moved {
+        /// The window.
+        window: WindowId,
+        /// Accelerated.
+        by: (i32, i32),
+        /// As the device said.
+        raw: (i32, i32),
+    },
     /// This window lost the focus; what it held has been released before this.
     FocusLost(WindowId),
     /// This window, or none, has the focus now.
@@ -143,6 +153,10 @@ pub enum Command {
     NaturalSize,
     /// The picture of the window with the focus is shown the next way.
     NextFit,
+    /// The windows of the workspace are tiled, or no longer.
+    Tile,
+    /// The window with the focus gets the first tile.
+    FirstTile,
     /// A workspace is shown.
     Workspace(Workspace),
     /// The window with the focus goes to a workspace.

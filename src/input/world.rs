@@ -67,7 +67,8 @@ pub struct Device {
     /// Fingers at once; 0 without touch.
     pub contacts: u32,
     /// Whether it is told how far a button or finger that went down in its window has left that: places beside its
-    /// picture, less than 0 to the left and above. Else it is told the nearest place within.
+    /// picture, less than 0 to the left and above. Else it is told the nearest place within. And whether it is told how
+    /// far the pointer moves, beside where it is.
     pub beyond: bool,
 }
 

@@ -20,6 +20,8 @@ pub enum Wanted {
     Natural,
     /// A part of its output; its own size again if it has that part already.
     Region(Region),
+    /// A tile, whatever it has.
+    Tile(Region),
     /// Some of its edges were moved.
     Edges {
         /// The window with its frame before that, on its output.

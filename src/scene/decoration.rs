@@ -57,6 +57,15 @@ pub struct WindowLabel {
     pub color: Color,
 }
 
+impl WindowLabel {
+    /// In one line of words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { name, domid, connector, .. } = self;
+        format!("{name} (dom {domid}, connector {connector})")
+    }
+}
+
 /// What the frame says of a window of one of Dom0's own clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientLabel {

@@ -63,6 +63,15 @@ impl Desktop {
         outputs.iter().map(|output| self.free_on(*output)).collect()
     }
 
+    /// The part of an output that docks leave.
+    pub(super) fn part_of(&self, output: SceneOutput, region: Region) -> Rect {
+        part_of(region, self.free_on(output))
+    }
+
+    pub(super) const fn full_screen_window(&self) -> Option<WindowId> {
+        self.full_screen
+    }
+
     fn full_window<'a>(&self, view: View<'a>, output: usize) -> Option<&'a Window> {
         let window = view.windows.iter().find(|window| Some(window.id) == self.full_screen)?;
         window.place.is_some_and(|place| place.output == output).then_some(window)
@@ -199,7 +208,7 @@ impl Arrangement for Desktop {
         let (Some(place), Some(area)) = (window.place, outputs.get(output)) else { return false };
         let rect = Rect { x: x.saturating_sub(grip.0), y: y.saturating_sub(grip.1), ..place.rect };
         let moved = Place { output, rect: within_reach(self.free_on(*area), rect) };
-        window.moved = true;
+        (window.moved, window.floats) = (true, true);
         window.given = None;
         self.rearranged = true;
         window.place.replace(moved) != Some(moved)
@@ -217,8 +226,13 @@ impl Arrangement for Desktop {
         let place = window.place?;
         let free = self.free_on(*outputs.get(place.output)?);
         let given = window.given.take();
+        let back = matches!(wanted, Wanted::Region(region) if given.is_some_and(|given| given.region == region));
+        // What tiles do to a window is nothing that the user has done to it.
+        window.moved |=
+            !(matches!(wanted, Wanted::Tile(_)) || back && given.is_some_and(|given| given.region.is_tile()));
+        window.floats = !(matches!(wanted, Wanted::Tile(_)) || back);
         let (rect, inside) = match (wanted, given) {
-            (Wanted::Region(region), given) if given.is_none_or(|given| given.region != region) => {
+            (Wanted::Region(region) | Wanted::Tile(region), given) if !back => {
                 let (before, area) = given.map_or((place, window.area()), |given| (given.before, given.area));
                 window.given = Some(Given { region, before, area });
                 let rect = part_of(region, free);
@@ -230,14 +244,13 @@ impl Arrangement for Desktop {
             }
             (Wanted::Region(_), Some(given)) => (given.before.rect, given.area),
             (Wanted::Natural, given) => (given.map_or(place.rect, |given| given.before.rect), None),
-            (Wanted::Region(_), None) => return None,
+            (Wanted::Region(_) | Wanted::Tile(_), _) => return None,
         };
         if window.is_guest() {
             let size = window.size;
             window.set_area(inside.filter(|inside| *inside != size), font);
         }
         let Size { width, height } = decoration::outer_size(window.inside());
-        window.moved = true;
         self.rearranged = true;
         window.place = Some(Place { rect: within_reach(free, Rect { width, height, ..rect }), ..place });
         inside.filter(|_| !window.is_guest())
@@ -358,10 +371,12 @@ impl Arrangement for Desktop {
 
 /// How a guest's window is.
 fn remembered(window: &Window, outputs: &[SceneOutput]) -> Option<Remembered> {
-    let place = window.place?;
+    // Of one that is tiled, what it had before.
+    let before = window.given.filter(|given| given.region.is_tile()).map(|given| (given.before, given.area));
+    let (place, area) = before.or_else(|| Some((window.place?, window.area())))?;
     let (guest, connector) = window.name()?;
     let output = outputs.get(place.output)?.id;
-    let (corner, area, fit) = ((place.rect.x, place.rect.y), window.area(), window.decided_fit());
+    let (corner, fit) = ((place.rect.x, place.rect.y), window.decided_fit());
     Some(Remembered { guest, connector, output, corner, area, fit })
 }
 
@@ -372,7 +387,8 @@ fn keep(windows: &mut [Window], frees: &[Rect], index: usize, before: Place) {
     if let Some(window) = windows.get_mut(index) {
         let size = decoration::outer_size(window.inside());
         let place = Place { rect: Rect { width: size.width, height: size.height, ..before.rect }, ..before };
-        window.place = if window.moved {
+        let tiled = window.given.is_some_and(|given| given.region.is_tile());
+        window.place = if window.moved || tiled {
             Some(Place { rect: within_reach(free, place.rect), ..place })
         } else {
             Some(place).filter(|place| layout::fits(&sizes, &taken, &from_free(*place, frees)))

@@ -5,7 +5,7 @@
 //! windows that come and go do not move the others, and a guest that is started again finds its old place. Only when no
 //! output has room are windows laid over each other, each a step further to the lower right.
 
-use super::decoration::TITLE;
+use super::decoration::{RING, TITLE};
 use super::element::{Rect, Size};
 
 /// Pixels between windows, and between a window and the output's edge.
@@ -120,18 +120,56 @@ pub enum Region {
     LeftHalf,
     /// Its right half.
     RightHalf,
+    /// What it has beside other windows.
+    Tile(Tile),
+}
+
+/// One of the tiles that windows share an output by: the first has the left half, the others share the right one from
+/// top to bottom; one alone has all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Which, from 0.
+    pub index: usize,
+    /// Of how many; at least 1.
+    pub count: usize,
+}
+
+impl Tile {
+    /// Its rectangle on an output of `area`. Around each is room for the ring of the window with the keyboard.
+    fn of(self, area: Size) -> Rect {
+        let number = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+        let (half, others) = (area.width / 2, number(self.count).saturating_sub(1).max(1));
+        let rect = match self {
+            Self { count: 0 | 1, .. } => Rect { x: 0, y: 0, width: area.width, height: area.height },
+            Self { index: 0, .. } => Rect { x: 0, y: 0, width: half, height: area.height },
+            Self { index, .. } => {
+                let row = |row: i32| area.height.saturating_mul(row.min(others)) / others;
+                let (top, bottom) = (row(number(index).saturating_sub(1)), row(number(index)));
+                Rect { x: half, y: top, width: area.width - half, height: bottom - top }
+            }
+        };
+        let (width, height) = ((rect.width - 2 * RING).max(1), (rect.height - 2 * RING).max(1));
+        Rect { x: rect.x + RING, y: rect.y + RING, width, height }
+    }
 }
 
 impl Region {
     /// Its rectangle on an output of `area`; the halves meet without a gap.
     #[must_use]
-    pub const fn of(self, area: Size) -> Rect {
+    pub fn of(self, area: Size) -> Rect {
         let (half, height) = (area.width / 2, area.height);
         match self {
             Self::Whole => Rect { x: 0, y: 0, width: area.width, height },
             Self::LeftHalf => Rect { x: 0, y: 0, width: half, height },
             Self::RightHalf => Rect { x: half, y: 0, width: area.width - half, height },
+            Self::Tile(tile) => tile.of(area),
         }
+    }
+
+    /// Whether it is a tile.
+    #[must_use]
+    pub const fn is_tile(self) -> bool {
+        matches!(self, Self::Tile(_))
     }
 }
 

@@ -19,9 +19,11 @@ pub mod layout;
 mod lock;
 mod notice;
 mod places;
+mod roster;
 pub mod sight;
 mod sizing;
 pub mod text;
+mod tiling;
 pub mod window;
 mod workspaces;
 
@@ -38,7 +40,9 @@ use self::face::Face;
 pub use self::help::HelpLine;
 use self::kiosk::Kiosk;
 pub use self::places::Remembered;
+pub use self::roster::GuestWindow;
 use self::text::Font;
+use self::tiling::Tiling;
 pub use self::window::{Caption, Shown, WindowId};
 use self::window::{FIRST_ELEMENT, Window};
 use self::workspaces::Workspaces;
@@ -111,6 +115,7 @@ pub struct Scene {
     workspaces: Workspaces,
     /// What Grantway has to say itself.
     notice: Option<Rc<Pixmap>>,
+    tiling: Tiling,
     damaged: BTreeSet<OutputId>,
 }
 
@@ -147,6 +152,7 @@ impl Scene {
             help: Help::default(),
             workspaces: Workspaces::default(),
             notice: None,
+            tiling: Tiling::default(),
             damaged: BTreeSet::new(),
         }
     }

@@ -75,6 +75,8 @@ pub(super) struct Window {
     pub(super) elsewhere: bool,
     /// The part of its output that it was given, and how it was before.
     pub(super) given: Option<Given>,
+    /// It keeps its place where others are tiled.
+    pub(super) floats: bool,
     /// Which of the kiosk's mappings it is for.
     pub(super) slot: Option<usize>,
     /// Whether it has ever shown anything.
@@ -163,6 +165,7 @@ impl Window {
             workspace: Workspace::FIRST,
             elsewhere: false,
             given: None,
+            floats: false,
             slot: None,
             drew: false,
             last: None,
@@ -289,13 +292,15 @@ impl Window {
         self.gone
     }
 
+    /// Whose it is, if it is a guest's.
+    pub(super) const fn label(&self) -> Option<&WindowLabel> {
+        self.face.guest()
+    }
+
     /// What its frame says, in words.
     pub(super) fn caption(&self) -> Caption {
         match &self.face {
-            Face::Guest(WindowLabel { name, domid, connector, .. }) => Caption {
-                title: format!("{name} (dom {domid}, connector {connector})"),
-                app: format!("{RESERVED}guest.{name}"),
-            },
+            Face::Guest(label) => Caption { title: label.text(), app: format!("{RESERVED}guest.{}", label.name) },
             Face::Client(ClientLabel { title, app }) => {
                 let ours = app.starts_with(RESERVED);
                 Caption { title: title.clone(), app: if ours { format!("dom0.{app}") } else { app.clone() } }
@@ -374,7 +379,7 @@ impl Window {
     }
 
     /// The size of what is shown.
-    fn picture_size(&self) -> Size {
+    pub(super) fn picture_size(&self) -> Size {
         self.shown.map_or(self.size, |shown| Size { width: shown.source.width, height: shown.source.height })
     }
 

@@ -6,7 +6,7 @@ use crate::scene::HelpLine;
 use crate::state::HelpText;
 
 /// In the order of [`KeysConfig::chords`].
-const DOES: [&str; 14] = [
+const DOES: [&str; 16] = [
     "who owns what; all is let go",
     "the next window",
     "the window before",
@@ -16,6 +16,8 @@ const DOES: [&str; 14] = [
     "its right half",
     "as large as the picture",
     "scaled, 1:1, cropped, …",
+    "tiles, or none",
+    "the first tile",
     "off the screen",
     "close (Dom0's own)",
     "free the pointer",

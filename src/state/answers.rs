@@ -50,7 +50,7 @@ impl State {
     }
 
     /// A guest's own picture, pixel for pixel, wherever and however it is shown.
-    fn window_picture(&self, window: WindowId) -> Result<Pixmap, String> {
+    pub(super) fn window_picture(&self, window: WindowId) -> Result<Pixmap, String> {
         let shown = self.scene.shown_by(window).ok_or("it shows no picture now")?;
         self.presentation.still(shown.buffer, shown.source)
     }

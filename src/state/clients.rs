@@ -52,7 +52,7 @@ impl Clients {
         Self { wayland, windows, docks, covering: Covering::default(), before_lock: None }
     }
 
-    fn window(&self, toplevel: ToplevelId) -> Option<WindowId> {
+    pub(super) fn window(&self, toplevel: ToplevelId) -> Option<WindowId> {
         self.windows.iter().find(|(_, other)| **other == toplevel).map(|(window, _)| *window)
     }
 
@@ -103,6 +103,9 @@ impl State {
             Event::Mapped { window, picture } => {
                 let id = self.scene.add_client(clients.label(window), picture);
                 clients.windows.insert(id, window);
+                if clients.wayland.is_dialog(window) {
+                    self.scene.float(id);
+                }
             }
             Event::Picture { window, picture } => {
                 if let Some(id) = clients.window(window) {
@@ -156,6 +159,7 @@ impl State {
                 }
             }
             Event::Capture(output) => self.capture(output),
+            Event::Thumbnail { window, thumbnail } => self.give_thumbnail(window, thumbnail),
             Event::Wish { window, wish } => self.fulfil(window, wish),
             Event::Minimise(window) => {
                 if let Some(id) = clients.window(window) {

@@ -102,6 +102,8 @@ impl State {
             wanted.extend(self.desk.seat.take_outcomes());
         }
         self.point_at_client();
+        self.let_clients_type();
+        self.let_clients_keep_pointer();
         let look = self.desk.seat.cursor().and_then(|place| Some((place, self.cursor_look(place)?)));
         let (place, look) = look.map_or_else(Default::default, |(place, look)| (self.on_output(place), look));
         self.scene.set_cursor(place, look);
@@ -125,6 +127,7 @@ impl State {
                     self.desk.pending.push((window, Telling::Event(wire_event(event))));
                 }
             }
+            Outcome::Moved { by, raw, .. } => self.tell_moved(by, raw),
             Outcome::FocusLost(window) => self.desk.pending.push((window, Telling::FocusLost)),
             Outcome::Focus(window) => {
                 self.focus_client(window);
@@ -173,6 +176,12 @@ impl State {
                     self.scene.toggle_help();
                 }
             }
+            Outcome::Command(Command::Tile) => self.scene.toggle_tiling(),
+            Outcome::Command(Command::FirstTile) => {
+                if let Some(window) = self.desk.seat.focus() {
+                    self.scene.tile_first(window);
+                }
+            }
             Outcome::Command(Command::Close) => self.close_focused(),
             Outcome::Command(Command::NaturalSize) => self.size_focused(Wanted::Natural),
             Outcome::Command(Command::NextFit) => {
@@ -193,6 +202,13 @@ impl State {
 
     fn size_focused(&mut self, wanted: Wanted) {
         if let Some(window) = self.desk.seat.focus() {
+            self.size_window(window, wanted);
+        }
+    }
+
+    /// Gives windows the tiles that they should have.
+    pub(super) fn tile_windows(&mut self) {
+        for (window, wanted) in self.scene.tiles() {
             self.size_window(window, wanted);
         }
     }

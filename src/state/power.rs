@@ -70,6 +70,23 @@ impl State {
         }
     }
 
+    fn user_active(&mut self, now: Time) {
+        if let Some(clients) = &mut self.clients {
+            clients.wayland.user_active(now);
+        }
+    }
+
+    /// Tells clients that wait for it that nobody has done anything for long enough. At a turn's end, when it is settled
+    /// what is seen.
+    pub(super) fn tell_idleness(&mut self, now: Time) {
+        if self.clients.as_ref().is_some_and(|clients| clients.wayland.wants_idleness()) {
+            let awake = self.clients_stay_awake();
+            if let Some(clients) = &mut self.clients {
+                clients.wayland.follow_idleness(awake, now);
+            }
+        }
+    }
+
     /// Switches one output on or off, or all.
     pub(super) fn set_power(&mut self, only: Option<OutputId>, on: bool, now: Time) {
         for output in self.presentation.outputs() {
@@ -113,6 +130,7 @@ impl State {
             return false;
         }
         self.power.last_input = Some(self.now);
+        self.user_active(self.now);
         // With one display on the user sees what is done, and has switched the others off on purpose.
         let dark = self.is_dark();
         if dark {
@@ -129,6 +147,7 @@ impl State {
     /// The session is back, which is somebody's doing.
     pub(super) fn wake(&mut self, now: Time) {
         self.power.last_input = Some(now);
+        self.user_active(now);
         self.set_power(None, true, now);
     }
 

@@ -9,6 +9,9 @@ use smithay::wayland::idle_inhibit::IdleInhibitHandler;
 use super::ToplevelId;
 use super::server::Server;
 
+/// Wishes of one client that count.
+const MOST: usize = 64;
+
 impl Server {
     /// The windows that this is about, seen or not.
     pub(super) fn wakeful(&self) -> impl Iterator<Item = ToplevelId> {
@@ -20,7 +23,12 @@ impl Server {
 impl IdleInhibitHandler for Server {
     fn inhibit(&mut self, surface: WlSurface) {
         self.wakeful.retain(Resource::is_alive);
-        self.wakeful.push(surface);
+        let theirs = self.wakeful.iter().filter(|other| other.id().same_client_as(&surface.id()));
+        if theirs.count() < MOST {
+            self.wakeful.push(surface);
+        } else {
+            tracing::debug!("a client wants the displays to stay on for too many reasons");
+        }
     }
 
     fn uninhibit(&mut self, surface: WlSurface) {

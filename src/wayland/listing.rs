@@ -62,6 +62,8 @@ pub enum Wish {
     Maximise(bool),
     /// All of its output without a frame, or no longer.
     FullScreen(bool),
+    /// To another output, where it is on another one.
+    Output(OutputId),
 }
 
 /// The lists that clients have.

@@ -8,13 +8,18 @@
 mod activation;
 mod awake;
 mod capture;
+mod constraint;
 mod cursor;
 mod data_control;
+mod decoration;
 mod feedback;
+mod guest_displays;
+mod idle;
 mod layer;
 mod listing;
 mod lock;
 mod privilege;
+mod protocol;
 mod role;
 mod sandbox;
 mod seat;
@@ -22,6 +27,8 @@ mod server;
 #[allow(unsafe_code, reason = "copies from clients' shared memory")]
 mod shm;
 mod surface;
+mod thumbnail;
+mod typing;
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -38,6 +45,8 @@ use smithay::reexports::wayland_server::backend::GlobalId;
 use smithay::reexports::wayland_server::{Display, ListeningSocket, Resource as _};
 use smithay::utils::Transform;
 
+pub use self::constraint::PointerWish;
+pub use self::guest_displays::{GuestDisplay, GuestStanding, NoThumbnail, Thumbnail};
 pub use self::listing::{Listed, ListedId, Wish};
 use self::privilege::Programs;
 pub use self::seat::KeyboardLayout;
@@ -128,6 +137,13 @@ pub enum Event {
         window: ListedId,
         /// What.
         wish: Wish,
+    },
+    /// A client waits for a small picture of a guest's display; to be answered at once.
+    Thumbnail {
+        /// Of which.
+        window: ListedId,
+        /// What to answer.
+        thumbnail: Thumbnail,
     },
     /// A client waits for a picture of an output: see [`Wayland::give_picture`].
     Capture(OutputId),
@@ -248,10 +264,28 @@ impl Wayland {
         self.server.listings.update(&self.display.handle(), windows, output);
     }
 
+    /// Whether anybody wants to know which displays of guests there are.
+    #[must_use]
+    pub const fn wants_guests(&self) -> bool {
+        self.server.guest_lists.is_wanted()
+    }
+
+    /// Says which displays of guests there are, for those who may know.
+    pub fn list_guests(&mut self, guests: &BTreeMap<ListedId, GuestDisplay>) {
+        let output = |id| self.outputs.get(&id).map(|(output, _)| output.clone());
+        self.server.guest_lists.update(&self.display.handle(), guests, output);
+    }
+
     /// A window's title and application, in the client's words; both may be empty.
     #[must_use]
     pub fn names(&self, window: ToplevelId) -> (String, String) {
         self.server.names(window)
+    }
+
+    /// Whether a window belongs to another one of its client's, or is a launcher.
+    #[must_use]
+    pub fn is_dialog(&self, window: ToplevelId) -> bool {
+        self.server.toplevels.get(&window).is_some_and(|toplevel| toplevel.surface.is_dialog())
     }
 
     /// The number of a window's surface in its client's connection; 0 for one that is gone.

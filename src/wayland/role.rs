@@ -35,6 +35,14 @@ impl Role {
         }
     }
 
+    /// Whether it is a window that belongs to something else: a dialog, or a launcher.
+    pub(super) fn is_dialog(&self) -> bool {
+        match self {
+            Self::Window(surface) => surface.parent().is_some(),
+            Self::Layer(_) | Self::Lock(_) => true,
+        }
+    }
+
     pub(super) fn is_initial_configure_sent(&self) -> bool {
         match self {
             Self::Window(surface) => surface.is_initial_configure_sent(),

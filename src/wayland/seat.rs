@@ -5,6 +5,7 @@ use smithay::backend::input::{Axis, AxisSource, ButtonState, KeyState};
 use smithay::input::keyboard::{FilterResult, Keycode, XkbConfig};
 use smithay::input::pointer::{AxisFrame, ButtonEvent, MotionEvent};
 use smithay::input::touch;
+use smithay::reexports::wayland_server::Resource as _;
 use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::utils::{Logical, Point, SERIAL_COUNTER};
 
@@ -76,6 +77,7 @@ impl Server {
         let (delay, rate) = REPEAT;
         let added = self.seat.add_keyboard(config, delay, rate);
         added.map_err(|error| format!("Wayland clients can't be given the keyboard layout \"{layout}\": {error}"))?;
+        self.typing.set_layout(keyboard);
         self.seat.add_pointer();
         self.seat.add_touch();
         Ok(())
@@ -101,6 +103,7 @@ impl Server {
         let popup = popup.into_iter().find(|surface| self.window_of(surface) == self.focused);
         let surface = toplevel.map(|toplevel| popup.unwrap_or_else(|| toplevel.surface.wl_surface()).clone());
         if let Some(keyboard) = self.seat.get_keyboard().filter(|keyboard| keyboard.current_focus() != surface) {
+            self.stop_typing();
             keyboard.set_focus(self, surface, SERIAL_COUNTER.next_serial());
         }
     }
@@ -137,6 +140,7 @@ impl Server {
         let Some(keyboard) = self.seat.get_keyboard() else { return };
         let state = if pressed { KeyState::Pressed } else { KeyState::Released };
         let (code, serial) = (Keycode::new(code + XKB_OFFSET), SERIAL_COUNTER.next_serial());
+        self.stop_typing();
         if pressed {
             self.note_press(serial, keyboard.current_focus().as_ref());
         }
@@ -164,6 +168,13 @@ impl Server {
     fn is_grabbed_popup(&self, surface: &WlSurface) -> bool {
         let root = root(surface);
         self.grabs.iter().any(|popup| *popup.wl_surface() == root)
+    }
+
+    /// The surface that the pointer is over, and its corner on the plane, unless the pointer is still another's.
+    pub(super) fn under_pointer(&self) -> Option<(WlSurface, Point<f64, Logical>)> {
+        let under = self.over.as_ref()?.under.clone()?;
+        let focus = self.seat.get_pointer()?.current_focus();
+        Some(under).filter(|(surface, _)| focus.as_ref() == Some(surface) && surface.is_alive())
     }
 
     /// The newest first, as the protocol wants it.

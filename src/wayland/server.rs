@@ -8,7 +8,6 @@ use std::rc::Rc;
 use smithay::desktop::{PopupKind, PopupManager, find_popup_root_surface};
 use smithay::input::pointer::CursorImageStatus;
 use smithay::input::{Seat, SeatHandler, SeatState};
-use smithay::reexports::wayland_protocols::xdg::decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode;
 use smithay::reexports::wayland_protocols::xdg::shell::server::xdg_toplevel::{ResizeEdge, State as ToplevelFlag};
 use smithay::reexports::wayland_server::backend::{ClientData, ClientId, DisconnectReason};
 use smithay::reexports::wayland_server::protocol::wl_buffer::WlBuffer;
@@ -36,7 +35,7 @@ use smithay::wayland::selection::primary_selection::{
 use smithay::wayland::selection::wlr_data_control::DataControlState;
 use smithay::wayland::session_lock::SessionLockManagerState;
 use smithay::wayland::shell::wlr_layer::WlrLayerShellState;
-use smithay::wayland::shell::xdg::decoration::{XdgDecorationHandler, XdgDecorationState};
+use smithay::wayland::shell::xdg::decoration::XdgDecorationState;
 use smithay::wayland::shell::xdg::{
     PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState, XdgToplevelSurfaceData,
 };
@@ -46,14 +45,16 @@ use smithay::wayland::viewporter::ViewporterState;
 use smithay::wayland::xdg_activation::XdgActivationState;
 use smithay::{
     delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_output, delegate_presentation,
-    delegate_primary_selection, delegate_seat, delegate_shm, delegate_viewporter, delegate_xdg_decoration,
-    delegate_xdg_shell,
+    delegate_primary_selection, delegate_seat, delegate_shm, delegate_viewporter, delegate_xdg_shell,
 };
 
 use super::activation::Press;
 use super::capture::{self, Captures};
+use super::constraint::Motions;
 use super::cursor::Pointer;
 use super::feedback::{self, CLOCK, Feedback};
+use super::guest_displays::{self, GuestLists};
+use super::idle::Idleness;
 use super::layer::Screen;
 use super::listing::{self, Listings};
 use super::lock::Locking;
@@ -61,6 +62,7 @@ use super::privilege::is_privileged;
 use super::role::Role;
 use super::sandbox::Sandboxes;
 use super::seat::Over;
+use super::typing::Typing;
 use super::wishes::{self, Down, Standing};
 use super::{Event, ToplevelId, surface};
 use crate::scene::element::Pixmap;
@@ -152,6 +154,9 @@ pub(super) struct Server {
     pub(super) focused: Option<ToplevelId>,
     /// Surfaces for which the displays are to stay on.
     pub(super) wakeful: Vec<WlSurface>,
+    pub(super) idleness: Idleness,
+    pub(super) typing: Typing,
+    pub(super) motions: Motions,
     pub(super) activation: XdgActivationState,
     /// What the user did with clients, the latest last.
     pub(super) presses: VecDeque<Press>,
@@ -163,6 +168,7 @@ pub(super) struct Server {
     pub(super) down: Vec<Down>,
     pub(super) captures: Captures,
     pub(super) listings: Listings,
+    pub(super) guest_lists: GuestLists,
     pub(super) events: Vec<Event>,
 }
 
@@ -174,6 +180,7 @@ impl Server {
         Self::offer_sandboxes(&display);
         capture::announce(&display);
         listing::announce(&display);
+        guest_displays::announce(&display);
         Self {
             compositor: CompositorState::new::<Self>(&display),
             shm: ShmState::new::<Self>(&display, []),
@@ -194,6 +201,9 @@ impl Server {
                 IdleInhibitManagerState::new::<Self>(&display),
             ),
             activation: XdgActivationState::new::<Self>(&display),
+            idleness: Idleness::new(&display),
+            typing: Typing::new(&display),
+            motions: Motions::new(&display),
             display,
             seats,
             seat,
@@ -211,6 +221,7 @@ impl Server {
             down: Vec::new(),
             captures: Captures::default(),
             listings: Listings::default(),
+            guest_lists: GuestLists::default(),
             events: Vec::new(),
         }
     }
@@ -489,24 +500,6 @@ pub(super) fn place_popup(popup: &PopupSurface, positioner: PositionerState) {
     });
 }
 
-impl XdgDecorationHandler for Server {
-    fn new_decoration(&mut self, toplevel: ToplevelSurface) {
-        toplevel.with_pending_state(|state| state.decoration_mode = Some(Mode::ServerSide));
-    }
-
-    /// The frame is always ours.
-    fn request_mode(&mut self, toplevel: ToplevelSurface, _mode: Mode) {
-        toplevel.with_pending_state(|state| state.decoration_mode = Some(Mode::ServerSide));
-        if toplevel.is_initial_configure_sent() {
-            toplevel.send_configure();
-        }
-    }
-
-    fn unset_mode(&mut self, toplevel: ToplevelSurface) {
-        self.request_mode(toplevel, Mode::ServerSide);
-    }
-}
-
 impl SeatHandler for Server {
     type KeyboardFocus = WlSurface;
     type PointerFocus = WlSurface;
@@ -576,5 +569,4 @@ delegate_primary_selection!(Server);
 delegate_seat!(Server);
 delegate_shm!(Server);
 delegate_viewporter!(Server);
-delegate_xdg_decoration!(Server);
 delegate_xdg_shell!(Server);

@@ -44,6 +44,19 @@ pub(super) fn fits(buffer: &WlBuffer, size: (u32, u32)) -> Result<(), String> {
         .ok_or_else(|| format!("no buffer for {}x{} pixels in XRGB8888", size.0, size.1))
 }
 
+/// The size of a buffer that a picture can be written into, in pixels.
+///
+/// # Errors
+/// A sentence for the client: it is no such buffer.
+pub(super) fn size(buffer: &WlBuffer) -> Result<(u32, u32), String> {
+    with_buffer_contents(buffer, |_, len, data| {
+        let size = (u32::try_from(data.width).ok()?, u32::try_from(data.height).ok()?);
+        Layout::for_picture(&data, len, size).map(|_| size)
+    })
+    .map_err(|error| error.to_string())?
+    .ok_or_else(|| "no buffer for a picture in XRGB8888".to_owned())
+}
+
 /// Writes an opaque picture into a buffer of just its size.
 ///
 /// # Errors

@@ -140,6 +140,11 @@ pub(super) fn under(root: &WlSurface, place: Point<i32, Logical>) -> Option<(WlS
     })
 }
 
+/// A surface's size, if it shows anything.
+pub(super) fn size(surface: &WlSurface) -> Option<Size<i32, Logical>> {
+    with_states(surface, view).map(|view| view.size)
+}
+
 /// How a surface's picture is shown.
 struct View {
     picture: Rc<Pixmap>,

@@ -48,8 +48,9 @@ impl Standing {
     /// Whether each of [`STATES`] holds.
     fn states(self) -> [bool; 6] {
         let (left, right) = (self.region == Some(Region::LeftHalf), self.region == Some(Region::RightHalf));
-        let half = left || right;
-        [self.maximised, self.full_screen, half, half, left, right]
+        let tile = self.region.is_some_and(Region::is_tile);
+        let half = left || right || tile;
+        [self.maximised, self.full_screen, half, half, left || tile, right || tile]
     }
 }
 

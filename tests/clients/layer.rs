@@ -192,9 +192,11 @@ fn what_wants_the_keyboard_for_itself_is_a_window_in_a_frame() {
     window.wait(&format!("{KEY_A} Pressed"));
     assert_eq!(dom0.guest_events(), before);
     // Both stripes of a client's bar, as above any other client's window.
-    let picture = dom0.desk.output_picture();
-    let bar = (0..18).map(|x| picture.at(u32::try_from(area.x + x).unwrap(), u32::try_from(area.y - 20).unwrap()));
-    assert_eq!(bar.collect::<std::collections::BTreeSet<Rgb>>().len(), 2);
+    wait_for("the launcher's frame", || {
+        let picture = dom0.desk.output_picture();
+        let bar = (0..18).map(|x| picture.at(u32::try_from(area.x + x).unwrap(), u32::try_from(area.y - 20).unwrap()));
+        (bar.collect::<std::collections::BTreeSet<Rgb>>().len() == 2).then_some(())
+    });
     // The user decides.
     dom0.click(guest.x + 10, guest.y + 10);
     dom0.key(KEY_A, true);

@@ -14,16 +14,21 @@
 mod activation;
 mod awake;
 mod capture;
+mod constraint;
 #[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../beyond_linux/desk.rs"]
 mod desk;
+mod idle;
 mod layer;
 mod listing;
 mod lock;
 mod pointer;
 mod quiet;
 mod sandbox;
+mod shell;
+mod tiling;
 mod times;
+mod typing;
 mod window;
 mod wishes;
 

@@ -14,13 +14,16 @@ use super::window::{Told, Window};
 use super::{BLUE, Dom0, RED, inside};
 
 /// What only some may see.
-const PRIVILEGED: [&str; 6] = [
+const PRIVILEGED: [&str; 9] = [
+    "grantway_guest_displays_v1",
     "zwlr_layer_shell_v1",
     "ext_session_lock_manager_v1",
     "wp_security_context_manager_v1",
     "zwlr_screencopy_manager_v1",
     "zwlr_data_control_manager_v1",
     "zwlr_foreign_toplevel_manager_v1",
+    "ext_idle_notifier_v1",
+    "zwp_virtual_keyboard_manager_v1",
 ];
 
 delegate_noop!(Told: ignore WpSecurityContextManagerV1);

@@ -60,12 +60,12 @@ pub(crate) struct Window {
     pub(crate) queue: EventQueue<Told>,
     pub(crate) told: Told,
     pub(crate) globals: GlobalList,
-    surface: wl_surface::WlSurface,
+    pub(crate) surface: wl_surface::WlSurface,
     xdg: xdg_surface::XdgSurface,
     /// What the client asks of its window goes through this.
     pub(crate) toplevel: xdg_toplevel::XdgToplevel,
     pub(crate) seat: wl_seat::WlSeat,
-    pointer: wl_pointer::WlPointer,
+    pub(crate) pointer: wl_pointer::WlPointer,
 }
 
 impl Window {
@@ -309,6 +309,7 @@ notes!(wl_buffer::WlBuffer, |told, _buffer, event| {
     }
 });
 notes!(wl_keyboard::WlKeyboard, |told, _keyboard, event| match event {
+    wl_keyboard::Event::Keymap { .. } => told.note("keymap"),
     wl_keyboard::Event::Enter { .. } => told.note("keyboard"),
     wl_keyboard::Event::Leave { .. } => told.note("no keyboard"),
     wl_keyboard::Event::Key { key, state: WEnum::Value(state), .. } => told.note(format!("{key} {state:?}")),

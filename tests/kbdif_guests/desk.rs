@@ -58,6 +58,7 @@ fn policy() -> PolicyFor {
         fullscreen: false,
         fit: grantway::scene::fit::Fit::Scale,
         routing: grantway::input::Policy::default(),
+        thumbnails: false,
         be_alloc: false,
         limits: Limits::default(),
         input: InputPolicy {

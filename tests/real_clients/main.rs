@@ -16,6 +16,7 @@
 mod desk;
 mod grim;
 mod program;
+mod user;
 
 use std::collections::BTreeSet;
 
@@ -27,7 +28,14 @@ use tempfile::TempDir;
 const LEFT: u32 = 0x110;
 
 /// Who may do more than show windows.
-const PRIVILEGED: [&str; 4] = ["/usr/bin/grim", "/usr/bin/wf-recorder", "/usr/bin/wl-copy", "/usr/bin/wl-paste"];
+const PRIVILEGED: [&str; 6] = [
+    "/usr/bin/grim",
+    "/usr/bin/wf-recorder",
+    "/usr/bin/wl-copy",
+    "/usr/bin/wl-paste",
+    "/usr/bin/swayidle",
+    "/usr/bin/wtype",
+];
 
 struct Dom0 {
     desk: Desk,

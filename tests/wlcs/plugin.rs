@@ -55,6 +55,8 @@ static EXTENSIONS: &[WlcsExtensionDescriptor] = extension_list!(
     ("wp_viewporter", 1),
     ("zwp_primary_selection_device_manager_v1", 1),
     ("xdg_activation_v1", 1),
+    ("zwp_relative_pointer_manager_v1", 1),
+    ("zwp_pointer_constraints_v1", 1),
 );
 
 static DESCRIPTOR: WlcsIntegrationDescriptor = WlcsIntegrationDescriptor {
@@ -252,7 +254,11 @@ impl Pointer for Mouse {
     }
 
     fn move_relative(&mut self, dx: c_int, dy: c_int) {
-        on_desk(&self.0, |desk| desk.move_pointer((desk.pointer.0 + pixels(dx), desk.pointer.1 + pixels(dy))));
+        on_desk(&self.0, |desk| {
+            let (dx, dy) = (pixels(dx), pixels(dy));
+            desk.pointer = (desk.pointer.0 + dx, desk.pointer.1 + dy);
+            desk.input(InputAction::Motion { dx, dy });
+        });
     }
 
     fn button_up(&mut self, button: i32) {

@@ -51,6 +51,7 @@ impl Seat {
         if !matches!(button, BTN_LEFT | BTN_RIGHT | BTN_MIDDLE) || !self.live() || self.grabbed().is_some() {
             return;
         }
+        self.take_pointer_back();
         let Some(hit) = self.world.hit(self.pointer.pixel()) else { return };
         let Some(spot) = self.world.stage.spot(hit.window) else { return };
         let edges = if button == BTN_LEFT { Edges::default() } else { nearest_corner(spot, self.pointer.pixel()) };

@@ -9,6 +9,7 @@
 //! 4. What a guest was told to be down is told to be up when the user lets go of it, and before its guest
 //!    loses the focus or is hidden. Nobody else is ever told of it.
 
+mod constraint;
 mod hold;
 mod pointer;
 mod touch;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+pub use self::constraint::{Bounds, Constraint};
 use self::hold::HeldWindow;
 use self::pointer::{Grab, Pointer};
 use self::touch::Fingers;
@@ -71,6 +73,10 @@ pub struct Seat {
     drag: Option<WindowId>,
     /// The window that is moved, or whose edges are, while a button is down.
     held_window: Option<HeldWindow>,
+    /// What the client under the pointer has of it.
+    constraint: Option<Constraint>,
+    /// The window from whose client the user has taken the pointer back.
+    taken_back: Option<WindowId>,
     wheel: Wheel,
     locks: Locks,
     attention: bool,
@@ -95,6 +101,8 @@ impl Seat {
             grab: None,
             drag: None,
             held_window: None,
+            constraint: None,
+            taken_back: None,
             wheel: Wheel::default(),
             locks: Locks::default(),
             attention: false,
@@ -336,6 +344,8 @@ impl Seat {
             Chord::FullScreen => self.out.push(Outcome::Command(Command::FullScreen)),
             Chord::Region(region) => self.out.push(Outcome::Command(Command::Region(region))),
             Chord::Help => self.out.push(Outcome::Command(Command::Help)),
+            Chord::Tile => self.out.push(Outcome::Command(Command::Tile)),
+            Chord::FirstTile => self.out.push(Outcome::Command(Command::FirstTile)),
             Chord::Minimise => self.out.push(Outcome::Command(Command::Minimise)),
             Chord::Close => self.out.push(Outcome::Command(Command::Close)),
             Chord::Workspace(workspace) => {
@@ -346,7 +356,10 @@ impl Seat {
             Chord::NextFit => self.out.push(Outcome::Command(Command::NextFit)),
             Chord::NaturalSize => self.out.push(Outcome::Command(Command::NaturalSize)),
             Chord::Program(which) => self.out.push(Outcome::Command(Command::Program(which))),
-            Chord::ReleasePointer => self.grab = None,
+            Chord::ReleasePointer => {
+                self.grab = None;
+                self.take_pointer_back();
+            }
         }
     }
 
@@ -433,6 +446,10 @@ impl Seat {
             self.wheel.reset();
         }
         self.focus = window;
+        self.take_pointer_back();
+        if let Some(window) = window {
+            self.give_pointer(window);
+        }
         self.pointer.forget_told();
         self.out.push(Outcome::Focus(window));
         self.synchronise_locks();

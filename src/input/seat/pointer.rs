@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The pointer: where it is, who has it, and what its buttons and wheel do.
 
+use super::constraint::nearest_within;
 use super::hold::{BTN_LEFT, HeldWindow};
 use super::{Outcome, Seat};
 use crate::backend::input::{Axis, Fraction};
@@ -105,10 +106,11 @@ impl Seat {
         if let Some(Grab::Locked(window)) = self.grab {
             return self.move_locked(window, raw);
         }
-        self.pointer.x = self.pointer.x.saturating_add(dx);
-        self.pointer.y = self.pointer.y.saturating_add(dy);
-        self.pull_pointer_in();
-        self.pointer_moved();
+        self.tell_moved((dx, dy), raw);
+        self.move_kept(|seat| {
+            seat.pointer.x = seat.pointer.x.saturating_add(dx);
+            seat.pointer.y = seat.pointer.y.saturating_add(dy);
+        });
     }
 
     pub(super) fn position(&mut self, place: Fraction) {
@@ -118,8 +120,23 @@ impl Seat {
             return;
         }
         let pixel = pixel_at(&self.world.stage, place);
-        self.pointer.move_to(pixel);
+        self.move_kept(|seat| seat.pointer.move_to(pixel));
+    }
+
+    /// Moves the pointer as far as the client lets it that keeps it.
+    fn move_kept(&mut self, go: impl FnOnce(&mut Self)) {
+        let (constraint, from) = (self.constraint().cloned(), self.pointer.pixel());
+        if constraint.as_ref().is_some_and(|constraint| constraint.lock) {
+            return;
+        }
+        go(self);
         self.pull_pointer_in();
+        if let Some(constraint) = constraint {
+            let within =
+                |place| constraint.bounds.contain(place) && self.world.content_at(place) == Some(constraint.window);
+            let place = nearest_within(within, from, self.pointer.pixel());
+            self.pointer.move_to(place);
+        }
         self.pointer_moved();
     }
 
@@ -276,6 +293,9 @@ impl Seat {
         let nobodys = hit.filter(|hit| !hit.on_frame && self.world.target(hit.window).is_none());
         self.out.extend(nobodys.map(|hit| Outcome::Dismiss(hit.window)));
         let content = hit.filter(|hit| hit.on_content).map(|hit| hit.window).filter(|hit| Some(*hit) == window);
+        if let Some(window) = content {
+            self.give_pointer(window);
+        }
         content.is_some_and(|window| self.engage(window))
     }
 

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -186,8 +187,9 @@ pub(crate) struct DumbBuffer {
 }
 
 impl DrmCard {
-    pub(crate) fn open(path: &str) -> Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| format!("{path}: {error}"))?;
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
         let (mut crtcs, mut connectors) = ([0_u32; 8], [0_u32; 8]);
         let mut resources = CardResources {
             pointers: [0, crtcs.as_mut_ptr() as u64, connectors.as_mut_ptr() as u64, 0],

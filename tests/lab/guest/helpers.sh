@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What a guest's script may call, whatever it runs on. Sourced by the guest's init, which adds what differs:
-#   CARD                         the display card's path, while there is one
+#   CARD                         the display card's path (or a pattern of it), while there is one
 #   word KEY                     what Dom0 told this guest (lab.sh, tell_guest); false before
 #   show_reference SIZE FORMAT   shows in the background what lab.sh's `reference` is a picture of
 #   hide_reference               ends that
@@ -24,10 +24,11 @@ await() {
 await_word() { await "$1" word "$2"; }
 
 # connected_card SECONDS: waits until the display front driver has made its card.
-connected_card() { await "$1" test -e "$CARD"; }
+connected_card() { await "$1" card_id; }
 
 # card_id: tells a card from another one in its place; nothing while there is none.
-card_id() { stat -c '%i %z' "$CARD" 2>/dev/null; }
+# shellcheck disable=SC2086 # a pattern
+card_id() { stat -c '%i %z' $CARD 2>/dev/null; }
 
 # keep_showing PICTURE...: shows pictures (of `lab-guest show`) for ever. The card is unplugged when the display's side
 # starts anew, and comes back.

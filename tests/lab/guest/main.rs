@@ -28,6 +28,7 @@ mod teardown;
 #[allow(unsafe_code)]
 mod uinput;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use card::Card;
@@ -81,8 +82,17 @@ fn run_on_the_kernels(words: &[&str]) -> Result<()> {
     match words {
         ["input"] => evdev::watch(&mut word),
         ["device", kind] => uinput::run(kind, std::io::stdin().lock(), &mut word),
-        words => run(&mut DrmCard::open("/dev/dri/card0")?, words, &mut word),
+        words => run(&mut DrmCard::open(&the_card()?)?, words, &mut word),
     }
+}
+
+/// The path of the one display card. Its number is not always 0: while a program still has a card that was unplugged,
+/// the next one gets another.
+fn the_card() -> Result<PathBuf> {
+    let folder = std::fs::read_dir("/dev/dri").map_err(|error| format!("/dev/dri: {error}"))?;
+    let mut paths = folder.flatten().map(|entry| entry.path());
+    let is_card = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"card"));
+    paths.find(is_card).ok_or_else(|| "there is no /dev/dri/card*".into())
 }
 
 /// Does what the command line asks for.

@@ -473,6 +473,43 @@ fn too_many_connectors_are_refused_without_reading_them_all() {
     assert!(lab.told[0].contains("more than 4 connectors"), "{:?}", lab.told);
 }
 
+/// What a snapshot reads of a connector's directory.
+fn keys_of(lab: &Lab, connector: usize) -> usize {
+    let prefix = format!("{FRONT}/{connector}/");
+    let asked = |query: &Query| matches!(query, Query::Value(path) if path.starts_with(&prefix));
+    lab.device.queries().iter().filter(|query| asked(query)).count()
+}
+
+#[test]
+fn of_a_connector_that_is_absent_only_one_key_is_read() {
+    let mut lab = Lab::fresh();
+    lab.look();
+    assert_eq!([0, 1, 2, 3, 4].map(|connector| keys_of(&lab, connector)), [6, 6, 1, 1, 1]);
+}
+
+#[test]
+fn a_connector_that_comes_later_is_read_before_anything_is_done() {
+    let mut lab = Lab::fresh();
+    lab.look();
+    lab.front("2/resolution", "64x64");
+    lab.front("2/unique-id", "conn-c");
+    lab.publish("3");
+    for (n, key) in ["req-ring-ref", "req-event-channel", "evt-ring-ref", "evt-event-channel"].iter().enumerate() {
+        lab.front(&format!("2/{key}"), &(300 + n).to_string());
+    }
+    lab.look();
+    assert!(lab.told.is_empty(), "{:?}", lab.told);
+    let Some(DeviceAction::Connect(claims)) = &lab.last_connect else { panic!("not connected") };
+    assert_eq!(claims.connectors.len(), 3);
+    // The toolstack's next device of that path may have any number again.
+    lab.store.clear();
+    lab.look();
+    assert_eq!(keys_of(&lab, 0), 0, "the frontend is not known");
+    lab.store = Lab::fresh().store;
+    lab.look();
+    assert_eq!([1, 2].map(|connector| keys_of(&lab, connector)), [6, 1]);
+}
+
 #[test]
 fn a_backend_directory_that_names_another_domain_is_refused() {
     for (key, value) in [("frontend-id", "4"), ("frontend", "/local/domain/4/device/vdispl/0"), ("frontend-id", "x")] {
