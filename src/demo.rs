@@ -122,21 +122,27 @@ fn wait_for(socket: &Path) -> Result<Client, DemoError> {
 fn status(client: &mut Client) -> Result<Status, DemoError> {
     match client.request(&Request::Status {})? {
         Response::Status(status) => Ok(*status),
-        other @ (Response::Done | Response::Screenshot(_) | Response::Error(_)) => Err(refused(&other)),
+        other @ (Response::Done | Response::Screenshot(_) | Response::Reloaded { .. } | Response::Error(_)) => {
+            Err(refused(&other))
+        }
     }
 }
 
 fn screenshot(client: &mut Client) -> Result<Picture, DemoError> {
     match client.request(&Request::Screenshot { target: ScreenshotTarget::FirstOutput })? {
         Response::Screenshot(picture) => Ok(picture),
-        other @ (Response::Done | Response::Status(_) | Response::Error(_)) => Err(refused(&other)),
+        other @ (Response::Done | Response::Status(_) | Response::Reloaded { .. } | Response::Error(_)) => {
+            Err(refused(&other))
+        }
     }
 }
 
 fn refused(response: &Response) -> DemoError {
     DemoError::Refused(match response {
         Response::Error(why) => why.clone(),
-        other @ (Response::Done | Response::Status(_) | Response::Screenshot(_)) => format!("{other:?}"),
+        other @ (Response::Done | Response::Status(_) | Response::Screenshot(_) | Response::Reloaded { .. }) => {
+            format!("{other:?}")
+        }
     })
 }
 

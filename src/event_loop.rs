@@ -41,11 +41,12 @@ pub fn monotonic_now() -> Time {
 /// # Errors
 /// See [`LoopError`].
 pub fn run(state: &mut State) -> Result<(), LoopError> {
-    let signals = stop_signals().map_err(LoopError::Signals)?;
-    state.turn(Ready::all() - Ready::STOP, monotonic_now());
+    let signals = signals().map_err(LoopError::Signals)?;
+    state.turn(Ready::all() - Ready::STOP - Ready::RELOAD, monotonic_now());
     // A service that systemd has started is up by now; nobody else hears of it.
     sd_notify::notify(&[sd_notify::NotifyState::Ready])
         .unwrap_or_else(|error| tracing::warn!("systemd can't be told that the service is up: {error}"));
+    state.start_programs();
     let mut ready = Ready::empty();
     loop {
         state.turn(ready, monotonic_now());
@@ -58,9 +59,8 @@ pub fn run(state: &mut State) -> Result<(), LoopError> {
         }
         let timeout = state.deadline().map(|deadline| deadline.saturating_sub(now));
         ready = wait(state, &signals, timeout).map_err(LoopError::Wait)?;
-        if ready.contains(Ready::STOP) {
-            // Taken, or it would end every later wait at once: the guests are still to be let go.
-            signals.read_signal().map_err(LoopError::Signals)?;
+        if ready.contains(Ready::SIGNALS) {
+            ready |= taken(&signals).map_err(LoopError::Signals)?;
         }
     }
 }
@@ -90,7 +90,7 @@ fn sources<'a>(state: &'a State, signals: &'a SignalFd) -> impl Iterator<Item = 
         readable(Ready::CHANNELS, state.channels_fd()),
         readable(Ready::GRANTS, state.grants_fd()),
         readable(Ready::CONTROL, state.control_fd()),
-        readable(Ready::STOP, signals.as_fd()),
+        readable(Ready::SIGNALS, signals.as_fd()),
     ];
     let presentation = state.presentation_fd().map(|fd| readable(Ready::PRESENTATION, fd));
     #[cfg(feature = "sim")]
@@ -102,10 +102,26 @@ fn sources<'a>(state: &'a State, signals: &'a SignalFd) -> impl Iterator<Item = 
     always.into_iter().chain(displays).chain(presentation).chain(clients).chain(simulator)
 }
 
-fn stop_signals() -> nix::Result<SignalFd> {
+/// What the signals that have come are for. They are taken, or they would end every later wait at once.
+fn taken(signals: &SignalFd) -> nix::Result<Ready> {
+    let mut ready = Ready::empty();
+    while let Some(signal) = signals.read_signal()? {
+        let number = i32::try_from(signal.ssi_signo).ok();
+        ready |= match number.and_then(|number| Signal::try_from(number).ok()) {
+            Some(Signal::SIGHUP) => Ready::RELOAD,
+            Some(Signal::SIGCHLD) => Ready::CHILDREN,
+            _ => Ready::STOP,
+        };
+    }
+    Ok(ready)
+}
+
+fn signals() -> nix::Result<SignalFd> {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGINT);
     mask.add(Signal::SIGTERM);
+    mask.add(Signal::SIGHUP);
+    mask.add(Signal::SIGCHLD);
     mask.thread_block()?;
     SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }

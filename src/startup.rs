@@ -22,11 +22,12 @@ use crate::scene::element::Color;
 use crate::scene::fit::Fit;
 use crate::scene::layout::{Region, Workspace};
 use crate::state::{Parts, State};
-use crate::wayland::{self, KeyboardLayout, Wayland};
+use crate::wayland::{self, Wayland};
 use crate::xen;
 
 mod help;
 mod kiosk;
+mod settings;
 
 /// Opens one of the hypervisors.
 type OpenXen = fn() -> Result<xen::Platform, Failure>;
@@ -39,7 +40,7 @@ const HIDDEN_AT_MOST: Duration = Duration::from_secs(2);
 /// # Errors
 /// A line for the user.
 pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
-    let RunOptions { config, platform, socket } = options;
+    let RunOptions { config, platform, socket, source } = options;
     // The control socket says that we are there: guests of the simulator can connect by then.
     let opened = open_platform(&platform, open_xen)?;
     let access = if config.control.mode.group() { Access::FileMode } else { Access::Owner };
@@ -47,15 +48,12 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
     // The renderer's start can take seconds: it comes before the guests can see us.
     let (presentation, renderer) = open_backend(&config)?;
     tracing::info!("backend {}, renderer {renderer}; control socket {}", presentation.name(), socket.display());
-    let hidden_interval = Duration::from_secs(1) / config.pacing.hidden_hz.max(1);
-    let off_after = Some(config.idle.off_after_seconds).filter(|seconds| *seconds > 0);
-    let off_after = off_after.map(|seconds| Duration::from_secs(seconds.into()));
     let (mut scene, kiosk) = kiosk::open(&config)?;
-    if config.kiosk.is_empty() {
-        help::tell(&mut scene, &config.keys);
+    let settings = settings::of(&config)?;
+    if let Some(help) = &settings.help {
+        help.tell(&mut scene);
     }
-    let seat = Seat::new(bindings(&config.keys), config.input.sync_locks);
-    let keymap = keymap(&config.input)?;
+    let seat = Seat::new(settings.bindings, settings.sync_locks);
     let wayland = open_wayland(&config)?;
     // A kiosk's places are its table's.
     let places = config.kiosk.is_empty().then(|| socket.with_extension("places.json"));
@@ -68,14 +66,17 @@ pub fn run(options: RunOptions, open_xen: OpenXen) -> Result<(), Failure> {
         scene,
         kiosk,
         renderer,
-        policy_for: policy(config),
+        policy_for: settings.policy_for,
         wayland,
         seat,
-        keymap,
+        keymap: settings.keymap,
         control,
         places,
-        hidden_interval: hidden_interval.min(HIDDEN_AT_MOST),
-        off_after,
+        hidden_interval: settings.hidden_interval,
+        off_after: settings.off_after,
+        programs: settings.programs,
+        start: settings::commands(config.desktop.start.iter()),
+        reload: settings::again(source, config),
         clock: event_loop::monotonic_now,
     });
     event_loop::run(&mut state)?;
@@ -265,7 +266,8 @@ fn bindings(keys: &KeysConfig) -> Bindings {
     let workspaces = keys.workspace_keys();
     let workspaces =
         workspaces.filter_map(|(number, key)| Some((key.code(), Chord::Workspace(Workspace::new(number)?))));
-    Bindings { modifier: keys.reserved.code(), chords: chords.chain(workspaces).collect() }
+    let programs = (0..).zip(keys.programs.keys()).map(|(number, key)| (key.code(), Chord::Program(number)));
+    Bindings { modifier: keys.reserved.code(), chords: chords.chain(workspaces).chain(programs).collect() }
 }
 
 /// Listens for Dom0's own clients, where the configuration wants them.
@@ -275,8 +277,7 @@ fn open_wayland(config: &Config) -> Result<Option<Wayland>, Failure> {
         WaylandSocket::Auto => wayland::Socket::Auto,
         WaylandSocket::Path(path) => wayland::Socket::Path(path.clone()),
     };
-    let InputConfig { layout, variant, options, .. } = config.input.clone();
-    let wayland = Wayland::open(&socket, &KeyboardLayout { layout, variant, options }, &config.desktop.privileged)?;
+    let wayland = Wayland::open(&socket, &settings::layout(config), &config.desktop.privileged)?;
     tracing::info!("WAYLAND_DISPLAY={}", wayland.socket_name());
     Ok(Some(wayland))
 }

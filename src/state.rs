@@ -33,9 +33,14 @@ mod listing;
 mod lock;
 mod places;
 mod power;
+mod programs;
+mod reload;
 mod status;
 mod user;
 mod workspaces;
+
+pub use self::programs::Command;
+pub use self::reload::{HelpText, Reload, Reloaded, Settings};
 
 bitflags! {
     /// What the event loop found ready.
@@ -59,6 +64,12 @@ bitflags! {
         const DISPLAYS = 1 << 7;
         /// Dom0's own clients.
         const CLIENTS = 1 << 8;
+        /// A signal to read the configuration again.
+        const RELOAD = 1 << 9;
+        /// A program that was started has ended.
+        const CHILDREN = 1 << 11;
+        /// Signals; the loop says what they are for.
+        const SIGNALS = 1 << 10;
     }
 }
 
@@ -96,6 +107,12 @@ pub struct Parts {
     pub hidden_interval: Duration,
     /// After so long without input all displays go off; `None` is never.
     pub off_after: Option<Duration>,
+    /// The programs that chords start, in the bindings' order, and those that are started at the beginning.
+    pub programs: Vec<Command>,
+    /// See there.
+    pub start: Vec<Command>,
+    /// Reads the configuration again.
+    pub reload: Reload,
     /// The clock of the times that turns are told, to measure what drawing takes.
     pub clock: fn() -> Time,
 }
@@ -113,6 +130,8 @@ pub struct State {
     kiosk: KioskPlan,
     pacing: Pacing<WindowId, Paced>,
     power: Power,
+    programs: Programs,
+    reload: Reload,
     clock: fn() -> Time,
     registry: Registry,
     desk: Desk,
@@ -157,6 +176,7 @@ use input::Desk;
 use kiosk::KioskPlan;
 use places::Places;
 use power::Power;
+use programs::Programs;
 use workspaces::Announced;
 
 impl State {
@@ -176,6 +196,8 @@ impl State {
             kiosk: parts.kiosk,
             pacing: Pacing::new(parts.hidden_interval),
             power: Power::new(parts.off_after),
+            programs: Programs::new(parts.programs, parts.start),
+            reload: parts.reload,
             clock: parts.clock,
             registry,
             desk: Desk::new(parts.seat, parts.keymap),
@@ -204,6 +226,12 @@ impl State {
         self.follow_presentation(ready, now);
         self.follow_guests(ready, now);
         self.follow_clients(ready);
+        if ready.contains(Ready::CHILDREN) {
+            self.programs.reap();
+        }
+        if ready.contains(Ready::RELOAD) {
+            self.reload(now);
+        }
         // Before the drawing, so that what a request changes is on the display in the same turn.
         if ready.contains(Ready::CONTROL) {
             self.answer_control(now);
@@ -402,6 +430,7 @@ impl State {
             Request::Input { guest, connector, action } => self
                 .control_input(guest.as_ref(), connector, &action, now)
                 .map_or_else(Response::Error, |()| Response::Done),
+            Request::Reload {} => self.reload(now),
             Request::Quit {} => {
                 self.stop(now);
                 Response::Done

@@ -271,7 +271,7 @@ fn buffers_destroyed_while_pictures_are_taken() {
             Response::Screenshot(_) => pictures += 1,
             // Before the first frame there is none to take.
             Response::Error(why) => assert!(why.contains("has not shown anything yet"), "{why}"),
-            other @ (Response::Done | Response::Status(_)) => panic!("{other:?}"),
+            other @ (Response::Done | Response::Status(_) | Response::Reloaded { .. }) => panic!("{other:?}"),
         }
         compositor.assert_alive("a screenshot");
     }

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 }
 
 /// How the compositor runs.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(super) struct RunArguments {
     /// Configuration file [default: /etc/grantway/grantway.toml, if it is there]
     #[arg(long, value_name = "FILE")]
@@ -182,6 +182,8 @@ pub(super) enum Message {
     },
     /// Do as if the user had pressed, typed, moved or touched something
     Input(InputArguments),
+    /// Read the configuration again; with an error in it all stays as it was
+    Reload,
     /// Let all guests go in order, and end
     Quit,
 }

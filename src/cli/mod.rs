@@ -38,6 +38,22 @@ pub struct RunOptions {
     pub platform: Platform,
     /// The control socket.
     pub socket: PathBuf,
+    /// Where the configuration came from.
+    pub source: Source,
+}
+
+/// Where a configuration comes from, with the command line's changes: it can be read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source(RunArguments);
+
+impl Source {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// A line for the user.
+    pub fn read(&self) -> Result<Config, String> {
+        configuration(&self.0).map_err(|(Refusal::Input(why) | Refusal::Failure(why))| why)
+    }
 }
 
 /// What `grantway demo` was asked for.
@@ -175,8 +191,15 @@ fn run(arguments: RunArguments, hooks: Hooks) -> Result<(), Refusal> {
     (hooks.run)(options).map_err(Refusal::failure)
 }
 
-/// The configuration with the command line's changes.
 fn options(arguments: &RunArguments) -> Result<RunOptions, Refusal> {
+    let config = configuration(arguments)?;
+    let socket = arguments.socket.clone().unwrap_or_else(|| socket_path(&config.control.socket));
+    let source = Source(arguments.clone());
+    Ok(RunOptions { config, platform: arguments.platform.clone(), socket, source })
+}
+
+/// The configuration with the command line's changes.
+fn configuration(arguments: &RunArguments) -> Result<Config, Refusal> {
     let mut config = load(arguments.config.as_deref())?;
     if let Some(kind) = arguments.backend {
         config.backend.kind = kind;
@@ -209,8 +232,7 @@ fn options(arguments: &RunArguments) -> Result<RunOptions, Refusal> {
     if !arguments.output.is_empty() {
         headless_outputs(&mut config, &arguments.output)?;
     }
-    let socket = arguments.socket.clone().unwrap_or_else(|| socket_path(&config.control.socket));
-    Ok(RunOptions { config, platform: arguments.platform.clone(), socket })
+    Ok(config)
 }
 
 fn headless_outputs(config: &mut Config, modes: &[Mode]) -> Result<(), Refusal> {

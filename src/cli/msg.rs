@@ -38,6 +38,7 @@ pub(super) fn run(arguments: MsgArguments) -> Result<(), Refusal> {
             let connector = connector.unwrap_or(0).into();
             done(&ask(Request::Input { guest, connector, action: input(action) })?)
         }
+        Message::Reload => reloaded(ask(Request::Reload {})?),
         Message::Quit => done(&ask(Request::Quit {})?),
     }
 }
@@ -82,11 +83,23 @@ fn done(response: &Response) -> Result<(), Refusal> {
     if *response == Response::Done { Ok(()) } else { Err(unexpected(response)) }
 }
 
+/// Says what holds from now on, and what does not yet.
+fn reloaded(response: Response) -> Result<(), Refusal> {
+    let Response::Reloaded { changed, needs_restart } = response else { return Err(unexpected(&response)) };
+    let mut text = match changed.as_slice() {
+        [] => "nothing has changed that can change now\n".to_owned(),
+        changed => format!("changed: {}\n", changed.join(", ")),
+    };
+    text.extend(needs_restart.iter().map(|key| format!("{key} needs a restart\n")));
+    print(&text).map_err(Refusal::failure)
+}
+
 fn unexpected(response: &Response) -> Refusal {
     let kind = match response {
         Response::Done => "done",
         Response::Status(_) => "a status",
         Response::Screenshot(_) => "a picture",
+        Response::Reloaded { .. } => "that it has read its configuration",
         Response::Error(_) => "an error",
     };
     Refusal::Failure(format!("grantway answered with {kind}, which was not asked for; are both of the same version?"))

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Keys by name: Linux's `KEY_*` names in lower case, with dashes, and a few more that people expect.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+
+use super::programs::{MOST, Program};
 
 /// Names and Linux's key codes; where a code has several names the first is shown.
 const NAMES: &[(&str, u16)] = &[
@@ -201,6 +204,15 @@ fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Key>, D::Error>
     if text == "none" { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
 }
 
+/// Reads the programs that keys start.
+fn programs<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Key, Program>, D::Error> {
+    let programs = BTreeMap::<Key, Program>::deserialize(from)?;
+    if programs.len() > MOST {
+        return Err(D::Error::custom(format!("at most {MOST} programs can have keys")));
+    }
+    Ok(programs)
+}
+
 /// `[keys]`: the reserved key, and what it does together with others.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -256,6 +268,9 @@ pub struct KeysConfig {
     /// Ends the compositor.
     #[serde(deserialize_with = "optional")]
     pub terminate: Option<Key>,
+    /// Programs, by the keys that start them.
+    #[serde(deserialize_with = "programs")]
+    pub programs: BTreeMap<Key, Program>,
 }
 
 impl Default for KeysConfig {
@@ -279,6 +294,7 @@ impl Default for KeysConfig {
             release_pointer: Some(Key(25)),
             help: Some(Key(53)),
             terminate: Some(Key(14)),
+            programs: BTreeMap::new(),
         }
     }
 }
@@ -311,19 +327,26 @@ impl KeysConfig {
     pub fn workspace_keys(&self) -> impl Iterator<Item = (u8, Key)> {
         let taken = self.chords().map(|(_, key)| key);
         let keys = (1..=9_u8).map(|number| (number, Key(u16::from(number) + 1)));
-        keys.filter(move |(_, key)| self.workspaces && !taken.contains(&Some(*key)))
+        keys.filter(move |(_, key)| self.workspaces && !taken.contains(&Some(*key)) && !self.programs.contains_key(key))
     }
 
     /// The first key of the section that has no meaning beside the others, and why.
     pub(super) fn contradiction(&self) -> Option<(&'static str, String)> {
         let chords = self.chords();
-        chords.iter().enumerate().find_map(|(index, (name, key))| {
+        let contradiction = chords.iter().enumerate().find_map(|(index, (name, key))| {
             let key = (*key)?;
             if key == self.reserved {
                 return Some((*name, format!("{name} is {key}, which is the reserved key itself")));
             }
             let (other, _) = chords.iter().take(index).find(|(_, other)| *other == Some(key))?;
             Some((*name, format!("{name} and {other} are both {key}")))
+        });
+        contradiction.or_else(|| {
+            self.programs.iter().find_map(|(key, program)| {
+                let chord = chords.iter().find(|(_, other)| *other == Some(*key)).map(|(name, _)| *name);
+                let other = if *key == self.reserved { Some("the reserved key") } else { chord };
+                other.map(|other| ("programs", format!("{key} would start {}, and is {other}", program.name())))
+            })
         })
     }
 }

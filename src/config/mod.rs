@@ -8,17 +8,21 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+mod change;
 mod error;
 mod keys;
 mod kiosk;
 mod limits;
 mod palette;
+mod programs;
 mod values;
 
+pub use change::Change;
 pub use error::ConfigError;
 pub use keys::{CursorPolicy, InputAllowed, InputConfig, Key, KeysConfig, PointerPolicy};
 pub use kiosk::{After, Area, Before, ConnectorName, Edid, Fit, KioskConfig, Turn};
 pub use limits::{LimitsConfig, LimitsOverride};
+pub use programs::Program;
 pub use values::{FileMode, Mode, PanelName, ParseModeError, Rgb, SocketPath, WaylandSocket};
 
 use values::{text, whole};
@@ -220,6 +224,9 @@ pub struct DesktopConfig {
     /// The programs, by absolute path, whose clients get the privileged protocols.
     #[serde(deserialize_with = "values::programs")]
     pub privileged: Vec<PathBuf>,
+    /// Programs that are started at the beginning.
+    #[serde(deserialize_with = "programs::list")]
+    pub start: Vec<Program>,
 }
 
 /// `[control]`
@@ -339,6 +346,17 @@ impl Config {
             if self.kiosk.iter().take(index).any(|other| same(&other)) {
                 let what = format!("this connector of \"{}\" has a place already; it can't be in two", kiosk.guest);
                 return Err(Problem { key: key("guest"), what });
+            }
+        }
+        if !self.kiosk.is_empty() {
+            let none = "a kiosk starts no programs: leave this, or [[kiosk]], away".to_owned();
+            let section = if !self.desktop.start.is_empty() {
+                Some(("desktop", "start"))
+            } else {
+                Some(("keys", "programs")).filter(|_| !self.keys.programs.is_empty())
+            };
+            if let Some((section, key)) = section {
+                return Err(Problem { key: vec![section.to_owned(), key.to_owned()], what: none });
             }
         }
         if let Some((key, what)) = self.keys.contradiction() {

@@ -156,6 +156,30 @@ fn colours_depend_on_the_name_alone_and_differ() {
 }
 
 #[test]
+fn programs_are_words_and_have_keys_of_their_own() {
+    let text = "[keys]\nprograms = { enter = [\"/usr/bin/foot\", \"-e\", \"top\"], 3 = [\"x\"] }\n";
+    let config = Config::parse(text, "c.toml").unwrap();
+    let names: Vec<&str> = config.keys.programs.values().map(Program::name).collect();
+    assert_eq!(names, ["x", "foot"]);
+    assert!(config.keys.workspace_keys().all(|(number, _)| number != 3), "3 starts a program now");
+    let bad = [
+        ("keys.programs = { esc = [\"x\"] }", "secure-attention"),
+        ("keys.programs = { right-ctrl = [\"x\"] }", "the reserved key"),
+        ("keys.programs = { enter = \"foot -e top\" }", "sequence"),
+        ("keys.programs = { enter = [] }", "a list of its name"),
+        ("keys.programs = { entr = [\"x\"] }", "did you mean \"enter\""),
+        ("desktop.start = [[\"\"]]", "a list of its name"),
+        ("desktop.start = [\"waybar\"]", "sequence"),
+        ("desktop.start = [[\"a\\u0000b\"]]", "a list of its name"),
+        ("desktop.start = [[\"x\"]]\n[[kiosk]]\nguest = \"web\"\noutput = \"a\"", "a kiosk starts no programs"),
+        ("keys.programs = { f5 = [\"x\"] }\n[[kiosk]]\nguest = \"web\"\noutput = \"a\"", "a kiosk starts no programs"),
+    ];
+    for (text, why) in bad {
+        assert!(complaint(text).contains(why), "{text}: {}", complaint(text));
+    }
+}
+
+#[test]
 fn modes_are_read_exactly() {
     let mode = |text: &str| text.parse::<Mode>();
     assert_eq!(mode("1920x1080"), Ok(Mode { width: 1920, height: 1080, refresh_mhz: None }));

@@ -72,6 +72,7 @@ impl Client {
         Ok(match answer? {
             ResponseLine::Done => Response::Done,
             ResponseLine::Status { status } => Response::Status(status),
+            ResponseLine::Reloaded { changed, needs_restart } => Response::Reloaded { changed, needs_restart },
             ResponseLine::Error { message } => Response::Error(message),
             ResponseLine::Screenshot { width, height, bytes } => {
                 let pixels = self.read_payload(bytes)?;

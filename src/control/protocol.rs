@@ -160,6 +160,8 @@ pub enum Request {
         /// What.
         action: InputAction,
     },
+    /// Read the configuration again.
+    Reload {},
     /// Let the guests go in order, and end.
     Quit {},
 }
@@ -173,6 +175,13 @@ pub enum Response {
     Status(Box<Status>),
     /// A picture, whose pixels (at most [`MAX_PAYLOAD`] bytes) follow the line as they are.
     Screenshot(Picture),
+    /// The configuration was read again.
+    Reloaded {
+        /// What is another than before, and holds now.
+        changed: Vec<String>,
+        /// What is another than before, and holds when the compositor is started again.
+        needs_restart: Vec<String>,
+    },
     /// It was refused or failed: a line for the user.
     Error(String),
 }
@@ -218,6 +227,10 @@ impl Response {
                 "version": PROTOCOL_VERSION, "response": "screenshot",
                 "width": width, "height": height, "bytes": pixels.len(),
             }),
+            Self::Reloaded { changed, needs_restart } => json!({
+                "version": PROTOCOL_VERSION, "response": "reloaded",
+                "changed": changed, "needs_restart": needs_restart,
+            }),
             Self::Error(message) => json!({"version": PROTOCOL_VERSION, "response": "error", "message": message}),
         };
         line(&value)
@@ -237,5 +250,6 @@ pub(super) enum ResponseLine {
     Done,
     Status { status: Box<Status> },
     Screenshot { width: u32, height: u32, bytes: usize },
+    Reloaded { changed: Vec<String>, needs_restart: Vec<String> },
     Error { message: String },
 }

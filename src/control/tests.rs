@@ -154,6 +154,10 @@ fn every_answer_arrives_as_it_was_given() {
             },
             Response::Done,
         ),
+        (
+            Request::Reload {},
+            Response::Reloaded { changed: vec!["keys".to_owned()], needs_restart: vec!["output.mode".to_owned()] },
+        ),
         (Request::Quit {}, Response::Done),
     ];
     for (request, answer) in talks {

@@ -28,6 +28,11 @@ impl<W: Copy + PartialEq, T> Pacing<W, T> {
         Self { outputs: BTreeMap::new(), hidden: Vec::new(), hidden_interval }
     }
 
+    /// From now on flips that nobody sees take `hidden_interval`, at most [`LONGEST_WAIT`].
+    pub fn set_hidden_interval(&mut self, hidden_interval: Duration) {
+        self.hidden_interval = hidden_interval.min(LONGEST_WAIT);
+    }
+
     /// An output is there, or has another refresh time now; it has to be drawn. See [`Pacer::set_refresh`].
     pub fn output_added(&mut self, output: OutputId, refresh: Duration, variable: bool) {
         self.outputs.entry(output).or_insert_with(|| Pacer::new(refresh)).set_refresh(refresh, variable);

@@ -9,8 +9,8 @@ use crate::displif::device::{Claims, ConnectorSetup, Device, DeviceAction};
 use crate::displif::rate::Bucket;
 use crate::displif::session::Fatal;
 use crate::kbdif::{Capabilities, Input};
-use crate::scene::WindowId;
 use crate::scene::element::BufferId;
+use crate::scene::{Scene, WindowId};
 use crate::time::Time;
 use crate::xen::grants::ExportId;
 use crate::xen::store::{Change, Query, Snapshot, Store, StoreEvent};
@@ -29,6 +29,7 @@ use super::{Context, DeviceKey, FlipToken, LinkId};
 pub struct Entry {
     device: Device,
     name: String,
+    uuid: Option<String>,
     policy: GuestPolicy,
     /// `pv`, `pvh` or `hvm`, as libxl says.
     kind: Option<String>,
@@ -66,7 +67,7 @@ impl Registry {
             match followed {
                 Followed::Found { key, directory, name, uuid } => {
                     let policy = (self.policy_for)(Identity { name: &name, uuid: uuid.as_deref() });
-                    let entry = Entry::new(key, directory, name, policy);
+                    let entry = Entry::new(key, directory, (name, uuid), policy);
                     self.entries.insert(key, entry);
                     self.follow(key, store, context.now);
                 }
@@ -75,6 +76,21 @@ impl Registry {
             }
         }
         self.keyboards.store_event(event, &self.policy_for, store, context);
+    }
+
+    /// Other policies hold. What a guest may use, and what its input devices are, stays as it was agreed on with the
+    /// guest; domains that come later have it as it is now.
+    pub fn set_policies(&mut self, policy_for: PolicyFor, scene: &mut Scene) {
+        for entry in self.entries.values_mut() {
+            let wanted = policy_for(Identity { name: &entry.name, uuid: entry.uuid.as_deref() });
+            let (limits, input) = (entry.policy.limits.clone(), entry.policy.input.clone());
+            entry.policy = GuestPolicy { limits, input, ..wanted };
+            let GuestPolicy { label, color, fit, .. } = &entry.policy;
+            for window in entry.link.iter().flat_map(Link::windows) {
+                scene.describe_guest(window, label, *color, *fit);
+            }
+        }
+        self.policy_for = policy_for;
     }
 
     fn forget(&mut self, key: DeviceKey, context: &mut Context<'_>) {
@@ -390,10 +406,11 @@ impl Entry {
         queries
     }
 
-    fn new(key: DeviceKey, directory: String, name: String, policy: GuestPolicy) -> Self {
+    fn new(key: DeviceKey, directory: String, (name, uuid): (String, Option<String>), policy: GuestPolicy) -> Self {
         Self {
             device: Device::new(directory, key.domid, policy.limits.clone()),
             name,
+            uuid,
             policy,
             kind: None,
             link: None,

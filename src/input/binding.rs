@@ -37,6 +37,8 @@ pub enum Chord {
     ReleasePointer,
     /// Shows the reserved keys, or no longer.
     Help,
+    /// Starts a program: the configuration's, by its number.
+    Program(u8),
     /// Ends the compositor.
     Terminate,
 }

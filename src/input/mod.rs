@@ -167,6 +167,8 @@ pub enum Command {
     Close,
     /// The reserved keys are shown, or no longer.
     Help,
+    /// A program is started: the configuration's, by its number.
+    Program(u8),
     /// The compositor ends.
     Terminate,
 }

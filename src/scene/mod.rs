@@ -17,6 +17,7 @@ pub mod help;
 pub mod kiosk;
 pub mod layout;
 mod lock;
+mod notice;
 mod places;
 mod roster;
 pub mod sight;
@@ -112,6 +113,8 @@ pub struct Scene {
     banner: Option<Rc<Pixmap>>,
     help: Help,
     workspaces: Workspaces,
+    /// What Grantway has to say itself.
+    notice: Option<Rc<Pixmap>>,
     tiling: Tiling,
     damaged: BTreeSet<OutputId>,
 }
@@ -148,6 +151,7 @@ impl Scene {
             banner,
             help: Help::default(),
             workspaces: Workspaces::default(),
+            notice: None,
             tiling: Tiling::default(),
             damaged: BTreeSet::new(),
         }
@@ -447,6 +451,7 @@ impl Scene {
         }
         frame.elements.extend(self.cursor_on(output.id));
         if !self.attention {
+            frame.elements.extend(self.notice_on(output));
             frame.elements.extend(self.help_on(output));
             frame.elements.extend(self.note_on(output));
         }

@@ -2,7 +2,7 @@
 //! How large windows are, and how guests' pictures are shown in them where the two differ.
 
 use super::arrangement::{Layout, Wanted};
-use super::element::{Rect, Size};
+use super::element::{Color, Rect, Size};
 use super::fit::Fit;
 use super::layout::Region;
 use super::window::WindowId;
@@ -37,6 +37,18 @@ impl Scene {
     #[must_use]
     pub fn region(&self, id: WindowId) -> Option<Region> {
         self.window(id)?.given.map(|given| given.region)
+    }
+
+    /// Says what a guest is called, in which colour its frame is, and how its picture is shown in a window of another
+    /// size, until the user decides.
+    pub fn describe_guest(&mut self, id: WindowId, name: &str, color: Color, fit: Fit) {
+        let Some(window) = self.windows.iter_mut().find(|window| window.id == id) else { return };
+        window.relabel(name, color, self.font.as_ref());
+        window.preferred = fit;
+        if let Some(kiosk) = self.layout.kiosk_mut() {
+            kiosk.fit_window(window, &self.outputs, self.font.as_ref());
+        }
+        self.damage(id);
     }
 
     /// Says how a guest's picture is shown in a window of another size, until the user decides.

@@ -237,6 +237,15 @@ impl Window {
         self.owner = self.face.owner(font, inside);
     }
 
+    /// A guest is called something else, or has another colour, as the configuration says.
+    pub(super) fn relabel(&mut self, name: &str, color: Color, font: Option<&Font>) {
+        let Some(label) = self.face.guest() else { return };
+        let label = WindowLabel { name: name.to_owned(), color, ..label.clone() };
+        self.face = Face::Guest(label);
+        self.title = self.face.title(font, decoration::outer_size(self.inside()).width);
+        self.draw_inside(self.inside(), font);
+    }
+
     /// A client calls its window something else, or itself.
     pub(super) fn rename(&mut self, label: ClientLabel, font: Option<&Font>) {
         self.face = Face::Client(label);

@@ -2,7 +2,8 @@
 //! What the reserved keys do, in a few words, for the screen.
 
 use crate::config::KeysConfig;
-use crate::scene::{HelpLine, Scene};
+use crate::scene::HelpLine;
+use crate::state::HelpText;
 
 /// In the order of [`KeysConfig::chords`].
 const DOES: [&str; 16] = [
@@ -30,8 +31,8 @@ const BUTTONS: [(&str, &str); 3] = [
     ("middle button", "see another part of it"),
 ];
 
-/// Tells the scene what to show.
-pub(super) fn tell(scene: &mut Scene, keys: &KeysConfig) {
+/// What the screen says of these keys.
+pub(super) fn text(keys: &KeysConfig) -> HelpText {
     let chords = keys.chords().into_iter().zip(DOES).filter_map(|((_, key), does)| Some((key?.to_string(), does)));
     let buttons = BUTTONS.map(|(key, does)| (key.to_owned(), does));
     let workspaces = keys.workspaces.then_some([
@@ -39,7 +40,11 @@ pub(super) fn tell(scene: &mut Scene, keys: &KeysConfig) {
         ("shift, 1 to 9".to_owned(), "the window to another one"),
     ]);
     let workspaces = workspaces.into_iter().flatten();
-    let lines: Vec<_> = chords.chain(workspaces).chain(buttons).map(|(key, does)| HelpLine { key, does }).collect();
-    let by = keys.help.map(|key| key.to_string());
-    scene.set_help(&keys.reserved.to_string(), &lines, by.as_deref());
+    let programs = keys
+        .programs
+        .iter()
+        .map(|(key, program)| HelpLine { key: key.to_string(), does: format!("start {}", program.name()).into() });
+    let lines = chords.chain(workspaces).chain(buttons).map(|(key, does)| HelpLine { key, does: does.into() });
+    let lines = programs.chain(lines).collect();
+    HelpText { reserved: keys.reserved.to_string(), lines, by: keys.help.map(|key| key.to_string()) }
 }

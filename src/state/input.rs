@@ -24,7 +24,7 @@ const PARTS: i32 = 256;
 pub(super) struct Desk {
     pub(super) seat: Seat,
     /// Dom0's layout; `None` where it can't be had.
-    keymap: Option<Keymap>,
+    pub(super) keymap: Option<Keymap>,
     lamps: Lamps,
     /// What guests are to be told, in order.
     pending: Vec<(WindowId, Telling)>,
@@ -54,7 +54,7 @@ impl State {
 
     /// Takes in what the user did; guests are told by the next [`State::refresh_input`].
     pub(super) fn user_did(&mut self, event: InputEvent) {
-        if self.wakes(&event) {
+        if self.wakes(&event) || self.closes_notice(&event) {
             return;
         }
         let pressed = match event.kind {
@@ -115,7 +115,7 @@ impl State {
         }
     }
 
-    fn on_output(&self, (x, y): (i32, i32)) -> Option<(OutputId, i32, i32)> {
+    pub(super) fn on_output(&self, (x, y): (i32, i32)) -> Option<(OutputId, i32, i32)> {
         let area = self.desk.seat.world().stage.area_at(x, y)?;
         Some((area.output, x - area.rect.x, y - area.rect.y))
     }
@@ -171,13 +171,17 @@ impl State {
                     self.look();
                 }
             }
+            Outcome::Command(Command::Help) => {
+                if !self.scene.end_notice() {
+                    self.scene.toggle_help();
+                }
+            }
             Outcome::Command(Command::Tile) => self.scene.toggle_tiling(),
             Outcome::Command(Command::FirstTile) => {
                 if let Some(window) = self.desk.seat.focus() {
                     self.scene.tile_first(window);
                 }
             }
-            Outcome::Command(Command::Help) => self.scene.toggle_help(),
             Outcome::Command(Command::Close) => self.close_focused(),
             Outcome::Command(Command::NaturalSize) => self.size_focused(Wanted::Natural),
             Outcome::Command(Command::NextFit) => {
@@ -188,6 +192,7 @@ impl State {
             }
             Outcome::Command(Command::Workspace(workspace)) => self.show_workspace(workspace),
             Outcome::Command(Command::Send(workspace)) => self.send_focused(workspace),
+            Outcome::Command(Command::Program(which)) => self.start_bound(which),
             Outcome::Command(Command::Terminate) => {
                 tracing::info!("the session ends, as the user's keys say");
                 self.terminate = true;

@@ -29,6 +29,13 @@ impl Power {
         Self { off_after, last_input: None, off: BTreeSet::new() }
     }
 
+    pub(super) fn set_off_after(&mut self, off_after: Option<Duration>, now: Time) {
+        if self.off_after != off_after {
+            // Else the displays could go off at once.
+            (self.off_after, self.last_input) = (off_after, Some(now));
+        }
+    }
+
     pub(super) fn is_off(&self, output: OutputId) -> bool {
         self.off.contains(&output)
     }

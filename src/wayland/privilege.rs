@@ -18,7 +18,15 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::{PeerCredentials, PeerPidfd};
 use smithay::reexports::wayland_server::Client;
 
+use super::Wayland;
 use super::server::ClientState;
+
+impl Wayland {
+    /// From now on these programs' clients are privileged. Those that are connected stay what they are.
+    pub fn set_privileged(&mut self, paths: &[PathBuf]) {
+        self.programs = Programs::new(paths);
+    }
+}
 
 /// Whether a client may bind privileged globals; for their filters.
 pub(super) fn is_privileged(client: &Client) -> bool {

@@ -12,7 +12,7 @@ use smithay::utils::{Logical, Point, SERIAL_COUNTER};
 use super::layer::LayerRole;
 use super::server::{Server, Toplevel, root};
 use super::wishes::Down;
-use super::{ToplevelId, surface};
+use super::{ToplevelId, Wayland, surface};
 use crate::input::GuestEvent;
 use crate::input::view::is_button;
 
@@ -52,6 +52,21 @@ pub(super) struct Way {
     pub(super) corner: (i32, i32),
     /// Milliseconds.
     pub(super) time: u32,
+}
+
+impl Wayland {
+    /// Gives clients another keyboard layout.
+    ///
+    /// # Errors
+    /// A sentence for the user: there is no such layout, and the one before stays.
+    pub fn set_keyboard(&mut self, keyboard: &KeyboardLayout) -> Result<(), String> {
+        let KeyboardLayout { layout, variant, options } = keyboard;
+        let options = Some(options.clone()).filter(|options| !options.is_empty());
+        let config = XkbConfig { layout, variant, options, ..XkbConfig::default() };
+        let Some(device) = self.server.seat.get_keyboard() else { return Ok(()) };
+        let set = device.set_xkb_config(&mut self.server, config);
+        set.map_err(|error| format!("Wayland clients can't be given the keyboard layout \"{layout}\": {error}"))
+    }
 }
 
 impl Server {

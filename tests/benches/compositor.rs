@@ -77,7 +77,7 @@ impl Compositor {
     pub(crate) fn status(&mut self) -> Outcome<Status> {
         match self.client.request(&Request::Status {})? {
             Response::Status(status) => Ok(*status),
-            other @ (Response::Done | Response::Screenshot(_) | Response::Error(_)) => {
+            other @ (Response::Done | Response::Screenshot(_) | Response::Reloaded { .. } | Response::Error(_)) => {
                 Err(format!("the compositor answers {other:?} instead of its status").into())
             }
         }

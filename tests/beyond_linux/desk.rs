@@ -65,6 +65,24 @@ impl Desk {
         self.dir.path().join("xen.sock")
     }
 
+    /// Where `grantway msg` finds it.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("control.sock")
+    }
+
+    /// Sends the compositor a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let number = self.compositor.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &number]).status().unwrap().success());
+    }
+
+    /// How many processes the compositor has started that it has not taken leave of.
+    pub(crate) fn children(&self) -> usize {
+        let number = self.compositor.id();
+        let children = std::fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap();
+        children.split_whitespace().count()
+    }
+
     /// What the compositor has printed: warnings and errors.
     pub(crate) fn log(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();

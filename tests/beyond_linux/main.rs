@@ -3,7 +3,8 @@
 //! their own: Linux's front driver never asks for an EDID, never sends `data_ofs`, and makes 0x0 buffers only of
 //! another driver's; twenty boots of a guest would take the emulated machine half an hour; and what a driver is told
 //! whose guest may not have our memory. What the user does, by `grantway msg input`, in [`input`] and [`workspaces`]; and guests
-//! that make trouble with their input devices, in [`bad_input`].
+//! that make trouble with their input devices, in [`bad_input`]; another configuration while guests run, in
+//! [`reload`]; and what the configuration has started, in [`programs`].
 #![cfg(all(feature = "sim", feature = "compositor"))]
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +19,8 @@ mod bad_input;
 #[allow(dead_code, reason = "other tests need more of it")]
 mod desk;
 mod input;
+mod programs;
+mod reload;
 mod workspaces;
 
 use desk::{Desk, Picture};

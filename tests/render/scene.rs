@@ -276,7 +276,7 @@ fn gradient(width: u32, height: u32) -> Vec<u8> {
 #[test]
 fn the_reserved_keys_are_shown_over_everything_but_secure_attention() {
     let (mut backend, mut scene, outputs) = start(&[(1280, 800)]);
-    let line = |key: &str, does| HelpLine { key: key.to_owned(), does };
+    let line = |key: &str, does: &'static str| HelpLine { key: key.to_owned(), does: does.into() };
     scene.set_help("right-ctrl", &[line("esc", "who owns what"), line("left button", "move a window")], Some("slash"));
     save("scene-hint.png", &show(&mut backend, &scene, outputs[0]));
     let window = scene.add_window(label("web", 3, 0, BLUE), size(640, 360));

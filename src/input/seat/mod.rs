@@ -247,6 +247,16 @@ impl Seat {
         }
     }
 
+    /// Other keys are reserved. What is held is let go: a key that was a guest's can be ours now.
+    pub fn rebind(&mut self, bindings: Bindings, sync_locks: bool) {
+        self.sync_locks = sync_locks;
+        if self.bindings != bindings {
+            self.let_go_all();
+            self.bindings = bindings;
+            self.wake();
+        }
+    }
+
     /// The session is switched away, or is back.
     pub fn pause(&mut self, paused: bool) {
         if paused {
@@ -345,6 +355,7 @@ impl Seat {
             }
             Chord::NextFit => self.out.push(Outcome::Command(Command::NextFit)),
             Chord::NaturalSize => self.out.push(Outcome::Command(Command::NaturalSize)),
+            Chord::Program(which) => self.out.push(Outcome::Command(Command::Program(which))),
             Chord::ReleasePointer => {
                 self.grab = None;
                 self.take_pointer_back();

@@ -72,6 +72,19 @@ pub(super) fn pixel_at(stage: &Stage, place: Fraction) -> (i32, i32) {
 }
 
 impl Seat {
+    /// Where the pointer is, whoever draws it; `None` where a guest has it for itself, or there is none.
+    #[must_use]
+    pub fn pointed_at(&self) -> Option<(i32, i32)> {
+        let locked = matches!(self.grab, Some(Grab::Locked(_)));
+        (self.pointer.seen && !self.paused && !locked).then(|| self.pointer.pixel())
+    }
+
+    /// The pixel of a part of all outputs.
+    #[must_use]
+    pub fn pixel(&self, place: Fraction) -> (i32, i32) {
+        pixel_at(&self.world.stage, place)
+    }
+
     /// Where the cursor has to be drawn, on the plane of all outputs; `None` where a guest draws its own, has
     /// the pointer for itself, or there is no pointer.
     #[must_use]
